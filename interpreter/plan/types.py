@@ -1,0 +1,109 @@
+"""What planning hands on: a DAG of stages with content keys, and the trials that walk through it.
+
+Frozen values only. `settings` and `identity` are plain JSON data (mappings, lists, strings, numbers, booleans, None).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from interpreter.errors import Problem
+from interpreter.spec.entry import Entry
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An earlier stage that this one reads: which checkpoint of it, and what is taken from that."""
+
+    role: str  # "start": a fit goes on from these weights; "weights": an evaluation reads them
+    key: str
+    checkpoint: str  # the rule: "best", "last" or "epoch-50"
+    take: str  # "encoder" (and the head when its settings are equal), "encoder-only" or "all"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceNeed:
+    """A named data source that a stage reads, with the fingerprint data.lock holds for it ("" when there is none)."""
+
+    name: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A unit of work. `key` is the hash of `identity`; `settings` is everything a worker needs to do it."""
+
+    key: str
+    kind: str  # "fit" | "evaluate"
+    name: str  # as the first entry that asked for it calls it; display only
+    identity: Json
+    settings: Json
+    inputs: tuple[Input, ...]
+    sources: tuple[SourceNeed, ...]
+    seed: int
+
+    @property
+    def epochs(self) -> int:
+        """Planned epochs: those of a fit's schedule, 0 for the rest."""
+        return int(self.settings["schedule"]["epochs"]) if self.kind == "fit" else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One arm at one seed: its stages in chain order, as (stage name, key)."""
+
+    arm: str  # "curriculum", or "2024-06-28/first/naive" for an arm of another entry that a claim refers to
+    seed: int  # the replicate: pairs of trials of two arms have the same
+    levels: Mapping[str, int]  # stage name -> seed used there
+    stages: tuple[tuple[str, str], ...]
+
+    def key_of(self, stage: str) -> str:
+        """The key of the stage called `stage`. Raises KeyError."""
+        return dict(self.stages)[stage]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmPlan:
+    """An arm with its trials, and where its metrics come from."""
+
+    name: str
+    chain: tuple[str, ...]
+    baseline: bool
+    main_stage: str  # the last fit or probe: metrics without a stage name are read there; "" when there is none
+    evaluations: tuple[str, ...]  # names of its evaluate stages, which are also their splits' names
+    trials: tuple[Trial, ...]
+    given: tuple[str, ...] = ()  # stages that had one seed while others had several: "given one backbone"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPlan:
+    """An entry as planned: its text (typed), its arms, and what check had to say about fairness and power."""
+
+    page: str  # "2024-06-28"
+    id: str  # "2024-06-28/finetune-curriculum"
+    profile: str  # "" at full scale
+    entry: Entry
+    arms: tuple[ArmPlan, ...]
+    problems: tuple[Problem, ...]  # warnings and notes about this entry (confounds, unscaled rates, power)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything one page asks for. `stages` is in topological order: inputs come before what reads them."""
+
+    page: str  # "2024-06-28"
+    profile: str
+    file: str  # the page's path as given by the user
+    text: str  # the page's text, kept in the record of what it ran
+    text_hash: str
+    title: str
+    entries: tuple[EntryPlan, ...]
+    stages: Mapping[str, Stage]
+
+    def ids(self) -> tuple[str, ...]:
+        """Ids of its entries."""
+        return tuple(entry.id for entry in self.entries)

@@ -1,0 +1,91 @@
+"""The strict pydantic base of everything people write, and what of it is identity.
+
+Strictness: one numeric type per field, no number from a string, no NaN or infinity, unknown keys refused, frozen.
+
+Identity: `identity(config)` is what enters a stage's key. A field is left out when it is marked `how()` (it can't
+change numbers), or when it was added `since` a later version and equals its frozen `neutral` value. The component's
+own integer `version` always enters.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+OFF = "off"
+
+
+class Config(BaseModel):
+    """A mapping a person wrote: strict, closed, frozen. `off` stands for an absent value."""
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, validate_default=False, use_attribute_docstrings=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _off_is_absent(cls, data: Any) -> Any:
+        """Drop keys whose value is `off`, where `off` isn't a value of the field itself: the default then holds."""
+        if not isinstance(data, dict):
+            return data
+        literal_off = cls._fields_with_off()
+        return {k: v for k, v in data.items() if not (v == OFF and isinstance(v, str) and k not in literal_off)}
+
+    @classmethod
+    def _fields_with_off(cls) -> frozenset[str]:
+        return frozenset(name for name, f in cls.model_fields.items() if "'off'" in repr(f.annotation))
+
+
+class Component(Config):
+    """A named part of an experiment: `type` picks the class, `version` is raised by hand when its numbers change."""
+
+    version: ClassVar[int] = 1
+    type: str
+
+
+def how(default: Any, description: str = "") -> Any:
+    """A field that says how a thing is done, never what comes out: it stays out of identity."""
+    return Field(default=default, description=description or None, json_schema_extra={"identity": False})
+
+
+def since(version: int, default: Any, *, neutral: Any, description: str = "") -> Any:
+    """A field added in component version-line `version`; when equal to `neutral` it is left out of identity, for ever.
+
+    `neutral` is the value that means "as before the field existed". It is frozen: changing it would change old keys.
+    """
+    return Field(
+        default=default,
+        description=description or None,
+        json_schema_extra={"since": version, "neutral": neutral},
+    )
+
+
+def identity(value: Any) -> Any:
+    """The part of a config that decides numbers, as plain data: mappings, lists, strings, numbers, booleans, None.
+
+    Raises: TypeError for a value without a stable form.
+    """
+    if isinstance(value, Config):
+        out: dict[str, Any] = {}
+        for name, info in type(value).model_fields.items():
+            extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+            if extra.get("identity") is False:
+                continue
+            item = identity(getattr(value, name))
+            if "neutral" in extra and item == extra["neutral"]:
+                continue
+            out[name] = item
+        if isinstance(value, Component):
+            out["version"] = value.version
+        return out
+    if isinstance(value, dict):
+        return {str(k): identity(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [identity(v) for v in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(f"no stable form for {type(value).__name__}")
+
+
+__all__ = ["OFF", "Component", "Config", "Literal", "how", "identity", "since"]

@@ -1,0 +1,1 @@
+"""Config classes of components: what people write of datasets, models, objectives and schedules."""

@@ -48,6 +48,10 @@ NOT_BUILT: dict[str, tuple[str, ...]] = {
     "objective": ("neighbor_location", "supcon", "simclr", "interpensemble_mix", "interpensemble_draw"),
 }
 
+# There is one class of each of these, so they have no type of their own.
+SCHEDULE = "interpreter.spec.components.schedules:Schedule"
+HEAD = f"{_MODELS}:Head"
+
 _BY_NAME = {(line.kind, line.type): line for line in LINES}
 
 

@@ -121,6 +121,10 @@ class ReportError(ExptError):
     exit_code = 5
 
 
+# Problems of the text itself: whatever else is said of the same word follows from them.
+_NO_VALUE = frozenset({"bad-number", "alias", "duplicate-key"})
+
+
 @dataclass(slots=True)
 class Problems:
     """Collects problems while a page is read, so that all of them are told at once."""
@@ -128,9 +132,15 @@ class Problems:
     found: list[Problem] = field(default_factory=list)
 
     def add(self, problem: Problem) -> None:
-        """Keep `problem`, once."""
-        if problem not in self.found:
-            self.found.append(problem)
+        """Keep `problem`, once: the same words at the same place are one problem, however many paths lead there.
+
+        A word that is no value at all (an alias, a number out of range) is told as that, and not again as a wrong value.
+        """
+        for other in self.found:
+            if other.place == problem.place and problem.place is not None:
+                if other.code in _NO_VALUE or (other.code, other.message) == (problem.code, problem.message):
+                    return
+        self.found.append(problem)
 
     @property
     def fatal(self) -> bool:

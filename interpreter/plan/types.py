@@ -6,7 +6,7 @@ Frozen values only. `settings` and `identity` are plain JSON data (mappings, lis
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from interpreter.errors import Problem
@@ -77,6 +77,7 @@ class ArmPlan:
     evaluations: tuple[str, ...]  # names of its evaluate stages, which are also their splits' names
     trials: tuple[Trial, ...]
     given: tuple[str, ...] = ()  # stages that had one seed while others had several: "given one backbone"
+    data_names: Mapping[str, str] = field(default_factory=dict)  # stage name -> its dataset as the page calls it
 
 
 @dataclass(frozen=True, slots=True)

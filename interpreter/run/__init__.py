@@ -1,0 +1,1 @@
+"""Record folders, attempts, status, and the execution of stages. Light: what is heavy is started in other processes."""

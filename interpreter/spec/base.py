@@ -4,7 +4,7 @@ Strictness: one numeric type per field, no number from a string, no NaN or infin
 
 Identity: `identity(config)` is what enters a stage's key. A field is left out when it is marked `how()` (it can't
 change numbers), or when it was added `since` a later version and equals its frozen `neutral` value. The component's
-own integer `version` always enters.
+own integer `component_version` always enters.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Config(BaseModel):
 
 
 class Component(Config):
-    """A named part of an experiment: `type` picks the class, `version` is raised by hand when its numbers change."""
+    """A named part of an experiment: `type` picks the class, `component_version` is raised by hand when its numbers change."""
 
-    version: ClassVar[int] = 1
+    component_version: ClassVar[int] = 1
     type: str
 
 
@@ -77,7 +77,7 @@ def identity(value: Any) -> Any:
                 continue
             out[name] = item
         if isinstance(value, Component):
-            out["version"] = value.version
+            out["component_version"] = value.component_version
         return out
     if isinstance(value, dict):
         return {str(k): identity(v) for k, v in value.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from interpreter.spec.base import Component, identity
+from interpreter.spec.base import Component, Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,7 @@ class Objective(Component):
     metrics: ClassVar[tuple[str, ...]]  # every metric it logs on a split, `loss` included
 
 
-def settings(config: Component) -> dict[str, Any]:
-    """All settings of a component as plain data: what a worker builds from."""
+def settings(config: Config) -> dict[str, Any]:
+    """All settings of a config as plain data: what a worker builds from."""
     return config.model_dump(mode="python")
 
-
-__all__ = ["DataFacts", "Dataset", "Model", "Objective", "identity", "settings"]

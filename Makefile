@@ -1,0 +1,42 @@
+# Every target does its own set-up. PYTHON is any Python from 3.11 on.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint bench docs clean help
+help:
+	@echo "make demo    install, run specs/2026-11-22-digits.yaml, write and name its report"
+	@echo "make test    all tests"
+	@echo "make lint    format, rules, types, layers, import budget"
+	@echo "make bench   timings, side by side with the usual ways; written to bench/results.json"
+	@echo "make docs    the generated parts of docs/"
+
+$(READY): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+	@echo "installing (torch is large: this takes a few minutes the first time) ..."
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $(READY)
+
+demo: $(READY)
+	@$(BIN)/expt run specs/2026-11-22-digits.yaml
+
+test: $(READY)
+	@$(BIN)/python -m pytest
+
+lint: $(READY)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest tests/test_import_budget.py
+
+bench: $(READY)
+	@$(BIN)/python bench/run.py
+
+docs: $(READY)
+	@$(BIN)/python docs/make.py
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

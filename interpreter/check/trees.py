@@ -1,0 +1,241 @@
+"""The one tree that an arm is read from: components, stages and seeds of a page, changed by a profile and by `set`.
+
+Paths of changes have one root: `stages.lba.head.dropout`, `models.cnn.channels`, `schedules.tune.epochs`, `seeds`.
+A path that goes on through a name (`stages.lba.schedule.epochs`) changes a copy for that stage.
+"""
+
+from __future__ import annotations
+
+from interpreter.catalog import NOT_BUILT, types
+from interpreter.errors import Place, Problem, Problems
+from interpreter.source.nodes import Mapping, Node, Scalar, Sequence, kind_of, merge
+from interpreter.spec.library import Library
+from interpreter.spec.names import component_ref, did_you_mean, stage_ref
+from interpreter.spec.page import KINDS, PageText
+
+ROOTS = (*KINDS, "stages", "seeds")
+# Which key of a stage names a component of which kind.
+STAGE_PARTS = {"fit": "objectives", "evaluate": "datasets", "data": "datasets", "model": "models", "schedule": "schedules"}
+
+
+class Trees:
+    """Builds roots and resolves components in them, over all pages of a library."""
+
+    def __init__(self, library: Library, problems: Problems) -> None:
+        self.library, self.problems = library, problems
+
+    def root(self, page: PageText, entry: Mapping, profile: str, *, required: bool, trail: tuple[str, ...] = ()) -> Mapping:
+        """Components, stages and seeds as the entry sees them, imported stages written out, the profile applied."""
+        place = entry.place
+        items: dict[str, Node] = {}
+        for plural in KINDS:
+            items[plural] = Mapping(place, dict(page.components[plural]), {n: _key_place(page, plural, n) for n in page.components[plural]})
+        stages = entry.get("stages")
+        items["stages"] = self._stages(stages, page, profile, trail) if isinstance(stages, Mapping) else Mapping(place, {}, {})
+        seeds = entry.get("seeds")
+        if seeds is not None:
+            items["seeds"] = seeds
+        root = Mapping(place, items, dict.fromkeys(items, place))
+        if profile:
+            root = self._with_profile(root, page, entry, profile, required)
+        return root
+
+    def _with_profile(self, root: Mapping, page: PageText, entry: Mapping, profile: str, required: bool) -> Mapping:
+        profiles = entry.get("profiles")
+        known = list(profiles.items) if isinstance(profiles, Mapping) else []
+        changes = profiles.get(profile) if isinstance(profiles, Mapping) else None
+        if changes is None:
+            if required:
+                self.problems.add(
+                    Problem("unknown-profile", f"this entry has no profile `{profile}`", entry.place, "profiles", got=profile,
+                            hint=did_you_mean(profile, known))
+                )  # fmt: skip
+            return root
+        return self.change(root, changes, f"profiles.{profile}")
+
+    def change(self, root: Mapping, changes: Node, path: str) -> Mapping:
+        """`root` with every change of a `set` or a profile applied, in the order written."""
+        if not isinstance(changes, Mapping):
+            self.problems.add(Problem("wrong-type", "changes are a mapping of paths to values", changes.place, path, "a mapping", kind_of(changes)))
+            return root
+        for dotted, node in changes.items.items():
+            steps = dotted.split(".")
+            place = changes.keys[dotted]
+            if steps[0] not in ROOTS:
+                self.problems.add(
+                    Problem("unknown-path", f"no path begins with `{steps[0]}`", place, path, f"one of {', '.join(ROOTS)}", dotted,
+                            did_you_mean(steps[0], ROOTS))
+                )  # fmt: skip
+                continue
+            changed = self._put(root, steps, node, place, dotted, 0)
+            if isinstance(changed, Mapping):
+                root = changed
+        return root
+
+    def _put(self, node: Node, steps: list[str], value: Node, place: Place, dotted: str, depth: int) -> Node:
+        if not steps:
+            return merge(node, value)
+        step, rest = steps[0], steps[1:]
+        if isinstance(node, Scalar) and isinstance(node.value, str) and depth >= 2:
+            # A name stands here: change a copy of what it names.
+            node = Mapping(node.place, {"extends": node}, {"extends": node.place})
+        if not isinstance(node, Mapping):
+            self.problems.add(Problem("unknown-path", f"`{dotted}` goes through {kind_of(node)}", place, dotted, "a path through mappings", dotted))
+            return node
+        below = node.get(step)
+        if below is None and depth <= 1 and not (depth == 0 and step == "seeds"):
+            self.problems.add(
+                Problem("unknown-path", f"`{dotted}`: there is no `{step}` here", place, dotted, got=dotted, hint=did_you_mean(step, node.items))
+            )
+            return node
+        if below is None:
+            below = Mapping(place, {}, {}) if rest else value
+            if not rest:
+                return node.put(step, value, place)
+        return node.put(step, self._put(below, rest, value, place, dotted, depth + 1), place if not rest else node.keys.get(step, place))
+
+    def _stages(self, stages: Mapping, page: PageText, profile: str, trail: tuple[str, ...]) -> Mapping:
+        out = Mapping(stages.place, {}, {})
+        for name, node in stages.items.items():
+            if isinstance(node, Scalar):
+                found = self._imported_stage(node, page, profile, trail)
+                if found is None:
+                    continue
+                node = found
+            out = out.put(name, node, stages.keys[name])
+        return out
+
+    def _imported_stage(self, node: Scalar, page: PageText, profile: str, trail: tuple[str, ...]) -> Mapping | None:
+        """The stage that `DATE/entry#stage` names, written out with the names of its own page."""
+        ref = stage_ref(node.text)
+        if ref is None:
+            self.problems.add(
+                Problem("bad-reference", "a stage is a mapping, or the definition of one elsewhere", node.place, got=node.text,
+                        expected="DATE/entry#stage")
+            )  # fmt: skip
+            return None
+        if node.text in trail:
+            self.problems.add(Problem("cycle", f"this definition leads back to itself: {' -> '.join([*trail, node.text])}", node.place))
+            return None
+        if ref.date > page.date:
+            self.problems.add(_later(node, ref.date, page.date))
+            return None
+        found = self.library.entry(ref.date, ref.entry)
+        if found is None:
+            self.problems.add(self._no_entry(node, ref.date, ref.entry))
+            return None
+        other_page, other = found
+        root = self.root(other_page, other, profile, required=False, trail=(*trail, node.text))
+        stages = root.items["stages"]
+        assert isinstance(stages, Mapping)
+        stage = stages.get(ref.name)
+        if not isinstance(stage, Mapping):
+            self.problems.add(
+                Problem("unknown-stage", f"entry {ref.date}/{ref.entry} has no stage `{ref.name}`", node.place, got=node.text,
+                        hint=did_you_mean(ref.name, stages.items))
+            )  # fmt: skip
+            return None
+        for key, plural in STAGE_PARTS.items():
+            part = stage.get(key)
+            if part is not None:
+                whole = self.component(plural, part, root, other_page)
+                if whole is not None:
+                    stage = stage.put(key, whole, stage.keys[key])
+        return stage
+
+    def _no_entry(self, node: Scalar, date: str, name: str) -> Problem:
+        names = [entry for p in self.library.dated(date) for entry in p.entries]
+        return Problem(
+            "unknown-entry", f"there is no entry `{date}/{name}`", node.place, got=node.text,
+            hint=did_you_mean(name, names) if names else f"no page is dated {date}",
+        )  # fmt: skip
+
+    def component(self, plural: str, node: Node, root: Mapping, page: PageText, trail: tuple[str, ...] = ()) -> Mapping | None:
+        """The full mapping of a component: a name looked up, `extends` followed, merged in order; None with a Problem."""
+        if isinstance(node, Scalar):
+            if not isinstance(node.value, str):
+                self.problems.add(Problem("wrong-type", f"{_article(KINDS[plural])} is named or written out", node.place, got=kind_of(node)))
+                return None
+            return self._named(plural, node, root, page, trail)
+        if isinstance(node, Sequence):
+            self.problems.add(Problem("wrong-type", f"{_article(KINDS[plural])} is a name or a mapping", node.place, got="a list"))
+            return None
+        base = node.get("extends")
+        if base is None:
+            return node
+        if not isinstance(base, Scalar):
+            self.problems.add(Problem("wrong-type", "`extends` is a name", base.place, got=kind_of(base)))
+            return None
+        below = self._named(plural, base, root, page, trail)
+        merged = None if below is None else merge(below, node.without("extends"))
+        assert merged is None or isinstance(merged, Mapping)
+        return merged
+
+    def _named(self, plural: str, node: Scalar, root: Mapping, page: PageText, trail: tuple[str, ...]) -> Mapping | None:
+        name = node.text
+        if name in trail:
+            self.problems.add(Problem("cycle", f"`extends` leads back to itself: {' -> '.join([*trail, name])}", node.place, plural))
+            return None
+        known = root.items.get(plural)
+        assert isinstance(known, Mapping)
+        if name in known.items:
+            return self.component(plural, known.items[name], root, page, (*trail, name))
+        ref = component_ref(name)
+        if ref is not None:
+            return self._elsewhere(plural, node, page, trail)
+        kind = KINDS[plural]
+        if kind != "schedule" and is_type(kind, name):
+            return Mapping(node.place, {"type": node}, {"type": node.place})
+        self.problems.add(
+            Problem(f"unknown-{kind}", f"there is no {kind} `{name}`", node.place, got=name, expected=f"a name under `{plural}`, or a type",
+                    hint=did_you_mean(name, [*known.items, *(type_names(kind) if kind != "schedule" else ())]))
+        )  # fmt: skip
+        return None
+
+    def _elsewhere(self, plural: str, node: Scalar, page: PageText, trail: tuple[str, ...]) -> Mapping | None:
+        ref = component_ref(node.text)
+        assert ref is not None
+        if ref.kind != plural:
+            self.problems.add(Problem("bad-reference", f"a definition of `{plural}` is wanted here", node.place, got=node.text))
+            return None
+        if ref.date > page.date:
+            self.problems.add(_later(node, ref.date, page.date))
+            return None
+        for other in self.library.dated(ref.date):
+            if ref.name in other.components[plural]:
+                root = Mapping(
+                    node.place,
+                    {p: Mapping(node.place, dict(other.components[p]), dict.fromkeys(other.components[p], node.place)) for p in KINDS},
+                    dict.fromkeys(KINDS, node.place),
+                )
+                return self.component(plural, other.components[plural][ref.name], root, other, (*trail, node.text))
+        names = [n for other in self.library.dated(ref.date) for n in other.components[plural]]
+        self.problems.add(
+            Problem(f"unknown-{KINDS[plural]}", f"no page of {ref.date} defines `{plural}.{ref.name}`", node.place, got=node.text,
+                    hint=did_you_mean(ref.name, names))
+        )  # fmt: skip
+        return None
+
+
+def is_type(kind: str, name: str) -> bool:
+    """True when `name` is a component type, built or announced."""
+    return name in type_names(kind)
+
+
+def type_names(kind: str) -> tuple[str, ...]:
+    """All component types of a kind, built or announced."""
+    return (*types(kind), *NOT_BUILT.get(kind, ()))
+
+
+def _later(node: Scalar, date: str, own: str) -> Problem:
+    return Problem("later-reference", f"a page refers to its own date or an earlier one; {date} is after {own}", node.place, got=node.text)
+
+
+def _key_place(page: PageText, plural: str, name: str) -> Place:
+    node = page.tree.items[plural]
+    assert isinstance(node, Mapping)
+    return node.keys[name]
+
+
+def _article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"

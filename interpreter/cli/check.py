@@ -1,0 +1,40 @@
+"""`expt check`: everything that is wrong with pages."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from interpreter.check.page import check_page
+from interpreter.cli.session import here, library_of, page_path, project_of, show_problems
+from interpreter.errors import PageError, Problem
+from interpreter.run.register import register
+from interpreter.source.caret import as_json
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check the pages named, or all; 2 when one is wrong."""
+    project = project_of(args.pages[0]) if args.pages else here()
+    library = library_of(project)
+    paths: list[Path] = [page_path(project, name) for name in args.pages] or library.files()
+    problems: list[Problem] = []
+    wrong, entries = 0, 0
+    for path in paths:
+        try:
+            checked = check_page(library, library.page(path), args.profile)
+        except PageError as error:
+            problems += error.problems
+            wrong += 1
+            continue
+        problems += checked.problems
+        entries += len(checked.entries)
+        register(project, checked)
+    if args.format == "json":
+        for problem in sorted(problems, key=Problem.order):
+            print(json.dumps(as_json(problem), ensure_ascii=False))
+    else:
+        show_problems(problems)
+        if not wrong:
+            print(f"{len(paths)} page{'s' * (len(paths) != 1)}, {entries} entr{'ies' if entries != 1 else 'y'}: fine")
+    return PageError.exit_code if wrong else 0

@@ -1,0 +1,108 @@
+"""What most verbs begin with: the project, the page, checked and planned; and how problems are shown."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from interpreter.check.page import check_page
+from interpreter.check.types import CheckedPage
+from interpreter.errors import Problem, UsageError
+from interpreter.plan.build import build_plan
+from interpreter.plan.lock import read_lock
+from interpreter.plan.types import Plan
+from interpreter.project import Project, find_project
+from interpreter.source.caret import render_all
+from interpreter.spec.library import Library
+from interpreter.spec.names import did_you_mean
+from interpreter.spec.page import PageText
+
+# Texts of every page read so far, for showing problems wherever they surface.
+_texts: dict[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A page as a verb needs it."""
+
+    project: Project
+    library: Library
+    checked: CheckedPage
+    plan: Plan
+
+
+def here() -> Project:
+    """The project of the working directory."""
+    return find_project(Path.cwd())
+
+
+def library_of(project: Project) -> Library:
+    """A library whose texts serve `show_problems`."""
+    library = Library(project)
+    library.texts = _texts
+    return library
+
+
+def page_path(project: Project, name: str) -> Path:
+    """The file of a page named by path, by file name or by date. Raises: UsageError when there is none, or several."""
+    given = Path(name)
+    if given.suffix in (".yaml", ".yml") and given.is_file():
+        return given
+    found = sorted({*project.specs.glob(f"{name}.yaml"), *project.specs.glob(f"{name}-*.yaml"), *project.specs.glob(name)})
+    found = [path for path in found if path.is_file()]
+    if len(found) == 1:
+        return found[0]
+    exact = project.specs / f"{name}.yaml"
+    if exact in found:
+        return exact
+    if found:
+        raise UsageError(f"`{name}` is several pages: {', '.join(p.stem for p in found)}", hint="name one of them")
+    stems = [path.stem for path in project.specs.glob("*.yaml")]
+    raise UsageError(f"there is no page `{name}`", hint=did_you_mean(name, stems) if stems else "pages are files specs/DATE.yaml")
+
+
+def read(project: Project, library: Library, name: str) -> PageText:
+    """The page called `name`. Raises: PageError, UsageError."""
+    return library.page(page_path(project, name))
+
+
+def project_of(name: str) -> Project:
+    """The project of the page called `name`: that of its file where it is a path, else that of the working directory."""
+    path = Path(name)
+    return find_project(path) if path.suffix in (".yaml", ".yml") and path.is_file() else here()
+
+
+def open_session(args: argparse.Namespace) -> Session:
+    """The page that a verb was given, checked at its profile and planned. Raises: PageError, UsageError."""
+    project = project_of(args.page)
+    library = library_of(project)
+    seeds = getattr(args, "seeds", None)
+    if seeds is not None and seeds < 1:
+        raise UsageError(f"--seeds takes a number from 1 up, got {seeds}")
+    checked = check_page(library, read(project, library, args.page), args.profile, seeds)
+    entries, arms = tuple(getattr(args, "entry", ())), tuple(getattr(args, "arm", ()))
+    _known("entry", entries, [entry.entry.name for entry in checked.entries])
+    chosen = [entry for entry in checked.entries if not entries or entry.entry.name in entries]
+    _known("arm", arms, [arm for entry in chosen for arm in entry.arms])
+    plan = build_plan(checked, read_lock(project.data_lock), entries=entries, arms=arms)
+    return Session(project, library, checked, plan)
+
+
+def _known(what: str, names: tuple[str, ...], known: list[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise UsageError(f"the page has no {what} `{name}`", hint=did_you_mean(name, known))
+
+
+def show_problems(problems: list[Problem] | tuple[Problem, ...]) -> None:
+    """Problems to standard error, in file order, with their lines."""
+    if problems:
+        print(render_all(problems, _texts), file=sys.stderr)
+        errors = sum(problem.severity.value == "error" for problem in problems)
+        rest = len(problems) - errors
+        parts = [f"{errors} error{'s' * (errors != 1)}"] * bool(errors) + [f"{rest} warning{'s' * (rest != 1)} and notes"] * bool(rest)
+        print(f"\n{', '.join(parts)}", file=sys.stderr)
+
+

@@ -1,0 +1,119 @@
+"""From plain settings to the things that train: the config class is looked up in the catalog, and its builder called."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+
+from interpreter import catalog
+from interpreter.errors import StageFailed
+from interpreter.parts.contract import Data, Model, Objective
+from interpreter.parts.models.head import build_head
+from interpreter.parts.optim import optimizers, rate
+from interpreter.parts.random import derive
+from interpreter.spec.base import Config, identity
+from interpreter.spec.components.contract import Model as ModelConfig
+from interpreter.spec.components.models import Head
+from interpreter.spec.components.schedules import Schedule
+
+Settings = Mapping[str, Any]
+ConfigType = TypeVar("ConfigType", bound=Config)
+
+
+def build_data(settings: Settings, source: Path | None, cache: Path) -> Data:
+    """The dataset that `settings` describe, read from the folder `source` (None for embedded data); `cache` may be thrown away.
+
+    Raises: DataMissing when the data is absent, unreadable or not what it should be.
+    """
+    config, build = _component("dataset", settings)
+    data: Data = build(config, source, cache)
+    return data
+
+
+def build_objective(settings: Settings, data: Data) -> Objective:
+    """The objective that `settings` describe, for the outputs of `data`."""
+    config, build = _component("objective", settings)
+    objective: Objective = build(config, data)
+    return objective
+
+
+def build_model(model_settings: Settings, head_settings: Settings, shape: tuple[int, ...], outputs: int, seed: int) -> Model:
+    """The model for examples of `shape` and so many `outputs`, with the random weights that belong to `seed`.
+
+    The encoder's weights depend on the seed and its own settings, the head's on the seed, its settings and its sizes; the
+    global generators are left as they were.
+
+    Raises: StageFailed when examples of `shape` do not fit, or the model can't be made.
+    """
+    config, build = _component("model", model_settings)
+    assert isinstance(config, ModelConfig)
+    head_config = _valid(Head, head_settings)
+    if text := config.misfit(tuple(shape)):
+        raise StageFailed(f"the model `{config.type}` does not fit the data: it {text}")
+    with _seeded(derive(seed, "init", _text(config))):
+        encoder, features = build(config, tuple(shape))
+    with _seeded(derive(seed, "init-head", _text(head_config), features, outputs)):
+        head = build_head(head_config, features, outputs)
+    return Model(encoder, head, features)
+
+
+def build_optimizer(settings: Settings, model: torch.nn.Module) -> torch.optim.Optimizer:
+    """The optimizer of a schedule's `settings` over all parameters of `model`, each in exactly one group.
+
+    Groups carry a "name": "all", or "decay" and "no_decay" where weight decay spares some. Parameters frozen now are in them
+    too, so that groups are fixed for the life of a fit; what gets no gradient is neither stepped nor decayed.
+    """
+    return optimizers.build(_valid(Schedule, settings), model)
+
+
+def rate_rule(settings: Settings, steps_per_epoch: int) -> Callable[[int], float]:
+    """The learning rate as a function of the step, counted from 0, for a schedule's `settings`."""
+    return rate.rule(_valid(Schedule, settings), steps_per_epoch)
+
+
+def rate_at(settings: Settings, step: int, steps_per_epoch: int) -> float:
+    """The learning rate at one step, counted from 0. For many steps, `rate_rule` reads the settings once."""
+    return rate_rule(settings, steps_per_epoch)(step)
+
+
+def _component(kind: str, settings: Settings) -> tuple[Config, Callable[..., Any]]:
+    type_ = str(settings.get("type"))
+    if catalog.find(kind, type_) is None:
+        raise StageFailed(f"no {kind} of type `{type_}`", hint=f"known: {', '.join(catalog.types(kind))}")
+    return _valid(catalog.config_class(kind, type_), settings), catalog.builder(kind, type_)
+
+
+def _valid(cls: type[ConfigType], settings: Settings) -> ConfigType:
+    try:
+        return cls.model_validate(dict(settings))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise StageFailed(f"settings of a {cls.__name__} are not valid: {place}: {first['msg']}") from None
+
+
+def _text(config: Config) -> str:
+    return json.dumps(identity(config), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Global generators seeded within, and as they were after."""
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # libraries may draw from the old global generator
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)

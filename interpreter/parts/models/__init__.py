@@ -1,0 +1,1 @@
+"""Models: encoders, one builder a file, and the head."""

@@ -1,0 +1,84 @@
+"""Measures: a dot a trial, seeds joined lightly across arms, and each arm's mean with its interval. One panel a measure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+
+from interpreter.report.charts.theme import FILE_WIDTH, Look, mark
+
+ROW = 38  # pixels of an arm's row
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One measure's dots. Data sets: `dots` (arm, order, seed, value, epoch) and `means` (arm, mean, lo, hi, n)."""
+
+    title: str
+    dots: str
+    means: str
+    arms: tuple[str, ...]
+    joined: bool  # seeds appear in more than one arm
+    lines: tuple[tuple[float, str, str], ...] = ()  # values drawn as thin rules: value, name, side of the name ("left", "right")
+
+
+def chart(panels: Sequence[Panel], look: Look, *, page: bool) -> list[Any]:
+    """One layered chart a panel for the page; for a file, a list of one: the panels side by side."""
+    drawn = [_layers(panel, look, page=page) for panel in panels]
+    if page:
+        return list(drawn)
+    return [drawn[0] if len(drawn) == 1 else alt.concat(*drawn, columns=2)]
+
+
+def _layers(panel: Panel, look: Look, *, page: bool) -> alt.LayerChart:
+    colours = look.colours(page=page)
+    order = [look.arms.index(arm) for arm in panel.arms]
+    arms = list(panel.arms)
+    color = alt.Color("arm:N", legend=None, scale=alt.Scale(domain=arms, range=[colours[i] for i in order]))
+    shape = alt.Shape("arm:N", legend=None, scale=alt.Scale(domain=arms, range=[look.shapes[i] for i in order]))
+    y = alt.Y("arm:N", sort=arms, title=None, scale=alt.Scale(domain=arms), axis=alt.Axis(labelLimit=150, labelFontSize=12))
+    scale = alt.Scale(zero=False, nice=True, padding=8)
+
+    def x(field: str) -> alt.X:
+        return alt.X(f"{field}:Q", title=panel.title, scale=scale, axis=alt.Axis(grid=True, tickCount=5))
+
+    def shown(opacity: float) -> Any:
+        if not page:
+            return alt.value(opacity)
+        return alt.condition("indexof(muted, datum.arm) < 0", alt.value(opacity), alt.value(0.08))
+
+    dots = alt.Chart(alt.NamedData(name=panel.dots))
+    means = alt.Chart(alt.NamedData(name=panel.means))
+    layers: list[Any] = []
+    if panel.lines:
+        rules = alt.Chart(alt.Data(values=[{"at": v, "text": t, "align": a} for v, t, a in panel.lines]))
+        layers += [
+            rules.mark_rule(**mark("trivial", page=page), clip=True).encode(x=x("at")),
+            rules.mark_text(**mark("trivial-text", page=page), align=alt.ExprRef("datum.align"), baseline="top", dx=alt.ExprRef("datum.align == 'left' ? 4 : -4"), dy=1).encode(
+                x=x("at"), y=alt.value(0), text="text:N"
+            ),
+        ]
+    if panel.joined:
+        layers.append(
+            dots.mark_line(**mark("pair", page=page), yOffset=-4).encode(x=x("value"), y=y, detail="seed:N", order=alt.Order("order:Q"))
+        )
+    layers += [
+        means.mark_rule(strokeWidth=2.2, yOffset=9).encode(x=x("lo"), x2="hi:Q", y=y, color=color, opacity=shown(1.0)),
+        means.mark_tick(thickness=2.6, size=11, orient="vertical", yOffset=9).encode(
+            x=x("mean"), y=y, color=color, opacity=shown(1.0),
+            tooltip=[alt.Tooltip("arm:N"), alt.Tooltip("shown:N", title="mean"), alt.Tooltip("n:Q", title="trials")],
+        ),
+        dots.mark_point(filled=True, size=52, yOffset=-4).encode(
+            x=x("value"), y=y, color=color, shape=shape, opacity=shown(0.85),
+            tooltip=[alt.Tooltip("arm:N"), alt.Tooltip("seed:N"), alt.Tooltip("value:Q", format=".5~g"),
+                     alt.Tooltip("epoch:N", title="at epoch")],
+        ),
+    ]  # fmt: skip
+    combined = alt.layer(*layers)
+    if page:
+        muted: Any = alt.param(name="muted", value=[])
+        return combined.add_params(muted).properties(width="container", height=ROW * len(arms))
+    return combined.properties(width=FILE_WIDTH - 60, height=ROW * len(arms))

@@ -1,0 +1,137 @@
+"""How charts look: one colour, dash and shape per arm over all charts of an entry, and Vega-Lite's configuration.
+
+Colours are those of Okabe & Ito, darkened or lightened for contrast on white and on near-black; the baseline is grey.
+In the page, charts name CSS variables, so that the same drawing follows the reader's light or dark scheme and the
+printer's; figures written as files have the light colours spelled out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from interpreter.report.words import STATES, TONES
+
+LIGHT_ARMS = ("#0072B2", "#D55E00", "#00916A", "#B5538F", "#B07C00", "#3FA2DB", "#6B4FA3", "#7A5230")
+DARK_ARMS = ("#5DB4EA", "#FF9450", "#3CC9A0", "#E594C4", "#E9BE4B", "#9AD4F5", "#B9A3EC", "#C9A27E")
+BASELINE = ("#5B6168", "#B9C0C7")
+DASHES = ((1, 0), (7, 3), (2, 2), (9, 3, 2, 3), (4, 2))
+SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right")
+TOLD_BY_COLOUR = 4  # with more arms than this, dashes and shapes tell them apart as well
+
+LIGHT = {
+    "ink": "#1c2024", "soft": "#5d646c", "line": "#d9dde1", "grid": "#eceef0", "paper": "#ffffff", "wash": "#eef1f4",
+    "good": "#00795c", "same": "#2f66a8", "bad": "#b5400d", "open": "#84600a", "flaw": "#7c4a8a", "none": "#6a7078",
+}  # fmt: skip
+DARK = {
+    "ink": "#e7eaed", "soft": "#a2aab2", "line": "#3a4148", "grid": "#2a3036", "paper": "#15181b", "wash": "#20252a",
+    "good": "#4fcaa4", "same": "#80b4f0", "bad": "#ff9363", "open": "#e0bb58", "flaw": "#cfa0dd", "none": "#9aa2aa",
+}  # fmt: skip
+
+FILE_FONT = "Arial, Liberation Sans, Helvetica, sans-serif"
+PAGE_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
+
+PANEL_HEIGHT = 260
+FILE_WIDTH = 440  # of one panel in a figure's file
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How the arms of one entry are drawn, in the page's order."""
+
+    arms: tuple[str, ...]
+    light: tuple[str, ...]
+    dark: tuple[str, ...]
+    dashes: tuple[tuple[int, ...], ...]
+    shapes: tuple[str, ...]
+
+    @property
+    def by_form(self) -> bool:
+        """True when there are too many arms to be told by colour alone."""
+        return len(self.arms) > TOLD_BY_COLOUR
+
+    def colours(self, *, page: bool) -> list[str]:
+        """A colour per arm: CSS variables for the page, light colours for a file."""
+        return [f"var(--arm-{i})" for i in range(len(self.arms))] if page else list(self.light)
+
+
+def look_of(arms: Sequence[str], baselines: Sequence[str]) -> Look:
+    """How `arms` are drawn: baselines grey, the others in turn; with many arms, dashes and shapes in turn too."""
+    light, dark = [], []
+    others = 0
+    for arm in arms:
+        if arm in baselines:
+            light.append(BASELINE[0])
+            dark.append(BASELINE[1])
+        else:
+            light.append(LIGHT_ARMS[others % len(LIGHT_ARMS)])
+            dark.append(DARK_ARMS[others % len(DARK_ARMS)])
+            others += 1
+    many = len(arms) > TOLD_BY_COLOUR
+    dashes = tuple(DASHES[i % len(DASHES)] if many else DASHES[0] for i in range(len(arms)))
+    shapes = tuple(SHAPES[i % len(SHAPES)] if many else SHAPES[0] for i in range(len(arms)))
+    return Look(tuple(arms), tuple(light), tuple(dark), dashes, shapes)
+
+
+def colour(name: str, *, page: bool) -> str:
+    """A named colour of the theme ("ink", "good", ...)."""
+    return f"var(--{name})" if page else LIGHT[name]
+
+
+def tone_colours(*, page: bool) -> list[str]:
+    """A colour per tone, in the order of TONES."""
+    return [colour(tone, page=page) for tone in TONES]
+
+
+def tone_of(state: str) -> str:
+    """The tone of a verdict's state."""
+    return STATES[state].tone if state in STATES else "none"
+
+
+def variables(look: Look, *, dark: bool) -> str:
+    """The theme as CSS declarations, arms included."""
+    named: Mapping[str, str] = DARK if dark else LIGHT
+    arms = look.dark if dark else look.light
+    pairs = [*named.items(), *((f"arm-{i}", c) for i, c in enumerate(arms))]
+    return " ".join(f"--{name}: {value};" for name, value in pairs)
+
+
+def config(*, page: bool) -> dict[str, Any]:
+    """Vega-Lite's configuration: quiet axes, no frame, titles at the left."""
+    ink, soft = colour("ink", page=page), colour("soft", page=page)
+    line, grid = colour("line", page=page), colour("grid", page=page)
+    font = PAGE_FONT if page else FILE_FONT
+    label = {"labelFont": font, "labelFontSize": 11, "labelColor": soft}
+    title = {"titleFont": font, "titleFontSize": 11.5, "titleColor": soft, "titleFontWeight": "normal"}
+    return {
+        "background": "transparent" if page else LIGHT["paper"],
+        "font": font,
+        "padding": {"left": 2, "right": 8, "top": 4, "bottom": 2} if page else 14,
+        "view": {"stroke": None, "continuousWidth": FILE_WIDTH, "continuousHeight": PANEL_HEIGHT},
+        "axis": {**label, **title, "domain": False, "ticks": False, "gridColor": grid, "gridWidth": 1, "labelPadding": 6,
+                 "titlePadding": 8, "tickCount": 6, "labelOverlap": True},
+        "axisX": {"grid": False, "domain": True, "domainColor": line, "ticks": True, "tickColor": line, "tickSize": 4,
+                  "labelPadding": 3, "titlePadding": 6},
+        "legend": {**label, **title, "orient": "top", "direction": "horizontal", "labelFontSize": 11.5, "labelColor": ink,
+                   "labelLimit": 240, "symbolStrokeWidth": 2.5, "symbolSize": 110, "title": None, "columnPadding": 16, "padding": 0},
+        "title": {"font": font, "fontSize": 13, "fontWeight": 600, "color": ink, "anchor": "start", "offset": 10, "frame": "group",
+                  "subtitleFont": font, "subtitleFontSize": 11.5, "subtitleColor": soft, "subtitlePadding": 4},
+        "text": {"font": font, "fontSize": 11.5, "color": ink},
+        "concat": {"spacing": 28},
+    }  # fmt: skip
+
+
+def mark(name: str, *, page: bool) -> dict[str, Any]:
+    """The look of a mark that stands for no arm: "zero", "trivial", "trivial-text", "hover", "claimed", ..."""
+    ink, soft = colour("ink", page=page), colour("soft", page=page)
+    return {
+        "zero": {"stroke": soft, "strokeWidth": 1},
+        "trivial": {"stroke": soft, "strokeWidth": 1, "strokeDash": [2, 3]},
+        "trivial-text": {"fill": soft, "fontSize": 10.5},
+        "hover": {"stroke": soft, "strokeWidth": 1},
+        "claimed": {"fill": colour("wash", page=page)},
+        "pair": {"stroke": soft, "strokeWidth": 1, "opacity": 0.28},
+        "difference": {"stroke": soft, "strokeWidth": 1.2, "opacity": 0.8},
+        "row-name": {"fill": ink, "fontSize": 12, "fontWeight": 600},
+    }[name]

@@ -1,0 +1,86 @@
+"""What a report says, before it is set as HTML or Markdown: one frozen value that both are written from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from interpreter.plan.types import EntryPlan
+from interpreter.report.charts.theme import Look
+from interpreter.verdicts.types import Verdict
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One chart: its panels for the page, and one drawing of all of them for files. Without data: only a notice."""
+
+    name: str
+    kind: str  # "curves", "forest" or "measures"
+    title: str
+    caption: str
+    alt: str  # what is to be seen, for readers who don't see it
+    panels: tuple[Mapping[str, Any], ...] = ()  # Vega-Lite, naming data sets of the page
+    drawing: Mapping[str, Any] | None = None  # Vega-Lite, naming the same data sets
+    arms: tuple[str, ...] = ()  # arms to mute, when arms are drawn in their colours
+    notice: str = ""  # instead of a drawing
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """One table: texts for the reader, and exact values for the CSV file."""
+
+    name: str
+    title: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]  # the first cell is the row's heading
+    footer: tuple[tuple[str, ...], ...]  # trivial baselines and references, below a thin rule
+    csv_columns: tuple[str, ...]
+    csv_rows: tuple[tuple[Any, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something a run said about itself, or the report noticed: where, and what."""
+
+    severity: str  # "warning" | "note"
+    where: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageLine:
+    """One stage as it was run, for the provenance table."""
+
+    key: str
+    name: str
+    used_by: str
+    seed: int
+    state: str
+    epochs: str
+    attempts: int
+    environment: str  # name of a set of versions and numerics, explained below the table
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A report."""
+
+    plan: EntryPlan
+    page_title: str
+    origin: str  # "" when all data was measured in the world and is the user's
+    verdicts: tuple[Verdict, ...]
+    figures: tuple[Figure, ...]
+    tables: tuple[Grid, ...]
+    findings: tuple[Finding, ...]
+    conclusion: str  # Markdown, filled in
+    disagreements: tuple[str, ...]  # what the author concluded and what was computed, where they differ
+    assumed: tuple[tuple[str, str], ...]  # path, value
+    data: tuple[tuple[str, str, str], ...]  # dataset, where it is from, fingerprint
+    stages: tuple[StageLine, ...]
+    environments: tuple[tuple[str, str], ...]  # name, in words
+    look: Look
+    datasets: Mapping[str, Rows] = field(default_factory=dict)  # what the figures draw

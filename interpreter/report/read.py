@@ -1,0 +1,121 @@
+"""What a report reads of one entry from the database, by the queries beside this file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.resources import files
+from typing import Any
+
+from interpreter.plan.types import ArmPlan, EntryPlan
+from interpreter.project import Project
+from interpreter.report.terms import parts
+from interpreter.results.read import query
+from interpreter.spec.measures import Smooth
+
+Record = dict[str, Any]
+FAR = 2**30  # an epoch that no stage reaches
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One metric of one stage of one arm, called `asked` in the chart, drawn from x = shift + 1 on."""
+
+    arm: str
+    stage: str
+    split: str
+    metric: str
+    asked: str
+    shift: int = 0
+
+
+@dataclass(frozen=True)
+class Reader:
+    """The database, as far as one entry goes. Everything is read once, when first asked for."""
+
+    project: Project
+    plan: EntryPlan
+
+    @cached_property
+    def available(self) -> frozenset[tuple[str, str, str, str]]:
+        """(arm, stage, split, metric) for all there are values of."""
+        return frozenset((r["arm"], r["stage"], r["split"], r["metric"]) for r in self._rows("available"))
+
+    @cached_property
+    def stages(self) -> list[Record]:
+        """A row for each stage of each trial: arm, seed, stage, key, state, epochs, planned_epochs, versions, ..."""
+        return self._rows("stages")
+
+    @cached_property
+    def findings(self) -> list[Record]:
+        """What the runs said about themselves: severity, code, text, stage, arms, seeds, epoch."""
+        return self._rows("findings")
+
+    @cached_property
+    def data(self) -> list[Record]:
+        """Data that was read: dataset, source, fingerprint, origin."""
+        return self._rows("data")
+
+    @cached_property
+    def evaluated(self) -> list[Record]:
+        """What evaluate stages measured: arm, seed, split, metric, value."""
+        return self._rows("evaluated")
+
+    @cached_property
+    def _baselines(self) -> dict[tuple[str, str, str, str], Record]:
+        return {(r["arm"], r["stage"], r["split"], r["metric"]): r for r in self._rows("baselines")}
+
+    def trivial(self, wanted: Iterable[Wanted]) -> float | None:
+        """What the trivial rule reaches in a metric; None when nobody recorded it or it differs among what is wanted."""
+        rows = [self._baselines.get((w.arm, w.stage, w.split, w.metric)) for w in wanted]
+        found = [row for row in rows if row is not None]
+        if not found:
+            return None
+        low, high = min(r["low"] for r in found), max(r["high"] for r in found)
+        return float(found[0]["value"]) if math.isclose(low, high, rel_tol=1e-6, abs_tol=1e-9) else None
+
+    def seeds(self, wanted: Sequence[Wanted], seeds: Sequence[int] | None, epochs: tuple[int, int] | None) -> list[Record]:
+        """Single seeds' curves: asked, arm, stage, seed, x, value."""
+        return self._rows("seeds", *_lists(wanted, seeds, epochs))
+
+    def means(
+        self, wanted: Sequence[Wanted], seeds: Sequence[int] | None, epochs: tuple[int, int] | None, smooth: Smooth | None
+    ) -> list[Record]:
+        """Means over seeds, smoothed where asked: asked, arm, stage, x, mean, sd (None for n = 1), n."""
+        savgol, ema = (smooth.savgol or 0, smooth.ema or 0.0) if smooth else (0, 0.0)
+        return self._rows("means", *_lists(wanted, seeds, epochs), savgol, ema)
+
+    def _rows(self, name: str, *params: Any) -> list[Record]:
+        found = query(self.project, _sql(name), (self.plan.id, self.plan.profile, *params))
+        return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+
+
+def where_is(arm: ArmPlan, metric: str) -> tuple[str, str, str]:
+    """(stage, split, name) that `[stage.]split/name` means for `arm`: an evaluation's split is its name."""
+    stage, split, name = parts(metric)
+    if not stage:
+        stage = split if split in arm.evaluations else arm.main_stage
+    return stage, split, name
+
+
+def objective_of(plan_stages: Mapping[str, Any], arm: ArmPlan, stage: str) -> str:
+    """The type of the objective that `stage` of `arm` is trained for or measured by, "" where it has none."""
+    for trial in arm.trials:
+        for name, key in trial.stages:
+            if name == stage and key in plan_stages:
+                objective = plan_stages[key].settings.get("objective")
+                return str(objective.get("type", "")) if isinstance(objective, Mapping) else ""
+    return ""
+
+
+def _lists(wanted: Sequence[Wanted], seeds: Sequence[int] | None, epochs: tuple[int, int] | None) -> list[Any]:
+    first, last = epochs or (0, FAR)
+    columns = [[getattr(w, name) for w in wanted] for name in ("arm", "stage", "split", "metric", "asked", "shift")]
+    return [*columns, None if seeds is None else list(seeds), first, last]
+
+
+@cache
+def _sql(name: str) -> str:
+    return (files("interpreter.report") / "queries" / f"{name}.sql").read_text("utf-8")

@@ -1,0 +1,102 @@
+-- Views for people. The view predictions is made by the program, since it lists files.
+
+CREATE VIEW chains AS
+SELECT e.entry_id, e.entry, e.profile, a.arm, a.position AS arm_position, a.baseline, t.seed, s.position, s.stage,
+       s.stage = a.main_stage AS main, s.stage_id
+FROM entries e JOIN arms a USING (entry_id) JOIN trials t USING (arm_id) JOIN trial_stages s USING (trial_id);
+COMMENT ON VIEW chains IS 'Which stage stands where: a row for each stage of each trial. Join it to anything that has a stage_id.';
+COMMENT ON COLUMN chains.entry_id IS 'The entry.';
+COMMENT ON COLUMN chains.entry IS '2024-06-28/first.';
+COMMENT ON COLUMN chains.profile IS 'Profile; empty at full scale.';
+COMMENT ON COLUMN chains.arm IS 'Arm.';
+COMMENT ON COLUMN chains.arm_position IS 'Place of the arm within the entry, from 1.';
+COMMENT ON COLUMN chains.baseline IS 'Whether it is the baseline.';
+COMMENT ON COLUMN chains.seed IS 'Seed of the trial.';
+COMMENT ON COLUMN chains.position IS 'Place in the chain, from 1.';
+COMMENT ON COLUMN chains.stage IS 'Name of the stage.';
+COMMENT ON COLUMN chains.main IS 'Whether metrics without a stage name are read here.';
+COMMENT ON COLUMN chains.stage_id IS 'The stage.';
+
+CREATE VIEW curves AS
+SELECT c.entry, c.profile, c.arm, c.seed, c.stage, m.epoch, m.split, m.metric, m.value FROM chains c JOIN metrics m USING (stage_id);
+COMMENT ON VIEW curves IS 'Metrics by epoch, for each stage of each trial.';
+COMMENT ON COLUMN curves.entry IS '2024-06-28/first.';
+COMMENT ON COLUMN curves.profile IS 'Profile; empty at full scale.';
+COMMENT ON COLUMN curves.arm IS 'Arm.';
+COMMENT ON COLUMN curves.seed IS 'Seed of the trial.';
+COMMENT ON COLUMN curves.stage IS 'Name of the stage in the chain.';
+COMMENT ON COLUMN curves.epoch IS 'Epochs finished: counted from 1, within the stage.';
+COMMENT ON COLUMN curves.split IS 'train, val, or the name of an evaluate stage.';
+COMMENT ON COLUMN curves.metric IS 'loss, accuracy, rmse, ...';
+COMMENT ON COLUMN curves.value IS 'Its value.';
+
+CREATE VIEW leaderboard AS
+SELECT c.entry, c.profile, c.arm, c.stage, f.split, f.metric, count(*)::INTEGER AS n, avg(f.last) AS last, stddev_samp(f.last) AS last_sd,
+       avg(f.min) AS min, avg(f.max) AS max, avg(f.kept) AS kept, stddev_samp(f.kept) AS kept_sd
+FROM chains c JOIN finals f USING (stage_id) JOIN stages s USING (stage_id)
+WHERE s.state = 'done' GROUP BY ALL;
+COMMENT ON VIEW leaderboard IS 'Arms side by side: means over seeds, of stages that are done. min and max are chosen on the data they report.';
+COMMENT ON COLUMN leaderboard.entry IS '2024-06-28/first.';
+COMMENT ON COLUMN leaderboard.profile IS 'Profile; empty at full scale.';
+COMMENT ON COLUMN leaderboard.arm IS 'Arm.';
+COMMENT ON COLUMN leaderboard.stage IS 'Name of the stage in the chain.';
+COMMENT ON COLUMN leaderboard.split IS 'As in metrics.';
+COMMENT ON COLUMN leaderboard.metric IS 'As in metrics.';
+COMMENT ON COLUMN leaderboard.n IS 'Trials.';
+COMMENT ON COLUMN leaderboard.last IS 'Mean of the last values.';
+COMMENT ON COLUMN leaderboard.last_sd IS 'Their standard deviation.';
+COMMENT ON COLUMN leaderboard.min IS 'Mean of the lowest values.';
+COMMENT ON COLUMN leaderboard.max IS 'Mean of the highest values.';
+COMMENT ON COLUMN leaderboard.kept IS 'Mean of the values at the best checkpoints.';
+COMMENT ON COLUMN leaderboard.kept_sd IS 'Their standard deviation.';
+
+CREATE VIEW schedule_trace AS
+SELECT c.entry, c.profile, c.arm, c.seed, c.stage, e.epoch, e.step, e.phase, r.key AS "group", r.value AS rate
+FROM chains c JOIN epochs e USING (stage_id), LATERAL (SELECT unnest(map_entries(e.rates), recursive := true)) r;
+COMMENT ON VIEW schedule_trace IS 'Learning rates and phases by epoch.';
+COMMENT ON COLUMN schedule_trace.entry IS '2024-06-28/first.';
+COMMENT ON COLUMN schedule_trace.profile IS 'Profile; empty at full scale.';
+COMMENT ON COLUMN schedule_trace.arm IS 'Arm.';
+COMMENT ON COLUMN schedule_trace.seed IS 'Seed of the trial.';
+COMMENT ON COLUMN schedule_trace.stage IS 'Name of the stage in the chain.';
+COMMENT ON COLUMN schedule_trace.epoch IS 'Epochs finished: counted from 1.';
+COMMENT ON COLUMN schedule_trace.step IS 'Optimizer steps so far.';
+COMMENT ON COLUMN schedule_trace.phase IS 'Phase of training, from 0.';
+COMMENT ON COLUMN schedule_trace."group" IS 'Parameter group.';
+COMMENT ON COLUMN schedule_trace.rate IS 'Its learning rate at the end of the epoch.';
+
+CREATE VIEW provenance AS
+SELECT c.entry, c.profile, c.arm, c.seed, c.stage, s.key, s.state, a.attempt, a.first_epoch, a.started, a.finished, a.how, a.host,
+       v.python, v.torch, v.lightning, v.timm, v.numpy, v.git_commit, v.source_hash, a.threads, a.device, a.precision, a.tf32,
+       a.loader_workers, s.sources AS fingerprints, c.position, c.arm_position
+FROM chains c JOIN stages s USING (stage_id) LEFT JOIN attempts a ON a.stage_id = s.stage_id
+LEFT JOIN environments v USING (environment_id);
+COMMENT ON VIEW provenance IS 'Where numbers come from: a row for each attempt at each stage of each trial.';
+COMMENT ON COLUMN provenance.entry IS '2024-06-28/first.';
+COMMENT ON COLUMN provenance.profile IS 'Profile; empty at full scale.';
+COMMENT ON COLUMN provenance.arm IS 'Arm.';
+COMMENT ON COLUMN provenance.seed IS 'Seed of the trial.';
+COMMENT ON COLUMN provenance.stage IS 'Name of the stage in the chain.';
+COMMENT ON COLUMN provenance.key IS 'Key of the stage, and its folder under runs/.';
+COMMENT ON COLUMN provenance.state IS 'State of the stage.';
+COMMENT ON COLUMN provenance.attempt IS 'Number of the attempt; NULL when there is none.';
+COMMENT ON COLUMN provenance.first_epoch IS 'First epoch it trained, counted from 1.';
+COMMENT ON COLUMN provenance.started IS 'When it began.';
+COMMENT ON COLUMN provenance.finished IS 'When it ended.';
+COMMENT ON COLUMN provenance.how IS 'How it ended.';
+COMMENT ON COLUMN provenance.host IS 'Machine.';
+COMMENT ON COLUMN provenance.python IS 'Version of Python.';
+COMMENT ON COLUMN provenance.torch IS 'Version of torch.';
+COMMENT ON COLUMN provenance.lightning IS 'Version of lightning.';
+COMMENT ON COLUMN provenance.timm IS 'Version of timm.';
+COMMENT ON COLUMN provenance.numpy IS 'Version of numpy.';
+COMMENT ON COLUMN provenance.git_commit IS 'Commit of the project.';
+COMMENT ON COLUMN provenance.source_hash IS 'Hash of the source of this program.';
+COMMENT ON COLUMN provenance.threads IS 'Threads of torch.';
+COMMENT ON COLUMN provenance.device IS 'Kind of device.';
+COMMENT ON COLUMN provenance.precision IS 'Precision of arithmetic.';
+COMMENT ON COLUMN provenance.tf32 IS 'Whether TF32 was allowed.';
+COMMENT ON COLUMN provenance.loader_workers IS 'Processes that loaded data.';
+COMMENT ON COLUMN provenance.fingerprints IS 'Data sources: name and fingerprint.';
+COMMENT ON COLUMN provenance.position IS 'Place in the chain, from 1.';
+COMMENT ON COLUMN provenance.arm_position IS 'Place of the arm within the entry, from 1.';

@@ -1,0 +1,143 @@
+"""What a run would do with each stage of a plan, and why: the dry run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from interpreter.plan.types import Plan, Stage
+from interpreter.project import Project
+from interpreter.run.status import StageStatus, status_of
+
+_WORDS = {"failed": "failed before", "stopped": "was stopped", "died": "ended without its result"}
+_SHOWN = 3  # differences named before "and N more"
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """A stage's fate: "reuse", "run", "running elsewhere" or "blocked"."""
+
+    stage: Stage
+    fate: str
+    why: str
+    used_by: str  # arms, in words
+    seeds: tuple[int, ...]  # trials' labels that walk through it
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain data."""
+        stage = self.stage
+        return {
+            "key": stage.key, "kind": stage.kind, "name": stage.name, "what": self.fate, "why": self.why, "arms": self.used_by,
+            "seeds": list(self.seeds), "epochs": stage.epochs, "inputs": [source.key for source in stage.inputs],
+        }  # fmt: skip
+
+
+def forecast(project: Project, plan: Plan) -> list[Forecast]:
+    """The fate of every stage of `plan`, in topological order."""
+    statuses = {key: status_of(project, key) for key in plan.stages}
+    blocked = blocked_stages(project, plan)
+    users = _users(plan)
+    past = Past(project) if any(s.state == "new" for s in statuses.values()) else None
+    out = []
+    for key, stage in plan.stages.items():
+        status = statuses[key]
+        if status.state == "done":
+            fate, why = "reuse", "done"
+        elif key in blocked:
+            fate, why = "blocked", blocked[key]
+        elif status.state == "running":
+            fate, why = "running elsewhere", f"pid {status.pid} on {status.host}, epoch {status.epoch} of {status.epochs}"
+        else:
+            fate, why = "run", _why(stage, status, past, plan)
+        arms, seeds = users.get(key, ([], []))
+        out.append(Forecast(stage, fate, why, ", ".join(dict.fromkeys(arms)), tuple(dict.fromkeys(seeds))))
+    return out
+
+
+def blocked_stages(project: Project, plan: Plan) -> dict[str, str]:
+    """Stages that can't run, with the reason: a source that is absent or was never locked, or an input that is blocked."""
+    reasons: dict[str, str] = {}
+    for key, stage in plan.stages.items():
+        if status_of(project, key).state == "done":
+            continue
+        for need in stage.sources:
+            if project.source(need.name) is None:
+                reasons[key] = f"data `{need.name}` is not here"
+            elif not need.fingerprint:
+                reasons[key] = f"data `{need.name}` is not in data.lock: run `expt data lock`"
+        for source in stage.inputs:
+            if source.key in reasons:
+                reasons.setdefault(key, f"its input {plan.stages[source.key].name} is blocked")
+    return reasons
+
+
+def _users(plan: Plan) -> dict[str, tuple[list[str], list[int]]]:
+    users: dict[str, tuple[list[str], list[int]]] = {}
+    for entry in plan.entries:
+        for arm in entry.arms:
+            for trial in arm.trials:
+                for _, key in trial.stages:
+                    arms, seeds = users.setdefault(key, ([], []))
+                    arms.append(arm.name)
+                    seeds.append(trial.seed)
+    return users
+
+
+def _why(stage: Stage, status: StageStatus, past: Past | None, plan: Plan) -> str:
+    if status.state in _WORDS:
+        at = f" after epoch {status.epoch} of {status.epochs}" if status.epoch else ""
+        return (
+            _WORDS[status.state] + at + (f": {status.error.splitlines()[0]}" if status.state == "failed" and status.error else "")
+        )
+    return past.difference(stage, plan) if past is not None else "never run"
+
+
+class Past:
+    """The stages that were ever run, by kind, name and seed: what a new one can be compared with."""
+
+    def __init__(self, project: Project) -> None:
+        self._by_name: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
+        for path in project.runs.glob("*/stage.json") if project.runs.is_dir() else ():
+            try:
+                stage = json.loads(path.read_text("utf-8"))
+                self._by_name.setdefault((stage["kind"], stage["name"], stage["seed"]), []).append(stage)
+            except (OSError, ValueError, KeyError, TypeError):
+                continue  # a damaged record explains nothing; `status` tells of it
+
+    def difference(self, stage: Stage, plan: Plan) -> str:
+        """In words, how `stage` differs from the most similar one of the past."""
+        others = self._by_name.get((stage.kind, stage.name, stage.seed), [])
+        others = [other for other in others if other["key"] not in plan.stages]
+        if not others:
+            return "never run"
+        new = dict(leaves(stage.identity))
+        best = min((_changes(dict(leaves(other["identity"])), new) for other in others), key=len)
+        own = [change for change in best if not change.startswith("inputs[") and not change.startswith("settings.streams.")]
+        if not own:
+            return "its input is new"
+        words = [change.removeprefix("settings.") for change in own]
+        more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
+        return "changed: " + "; ".join(words[:_SHOWN]) + more
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    out = []
+    for path in dict.fromkeys([*new, *old]):
+        before, after = old.get(path, "absent"), new.get(path, "absent")
+        if before != after or type(before) is not type(after):
+            out.append(f"{path}: {before} -> {after}")
+    return out
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every scalar in plain data with its dotted path; an empty list or mapping counts as one."""
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from leaves(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, (list, tuple)) and value:
+        for index, item in enumerate(value):
+            yield from leaves(item, f"{path}[{index}]")
+    else:
+        yield path, value

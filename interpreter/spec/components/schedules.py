@@ -1,0 +1,162 @@
+"""How a fit is optimized: epochs, batch size, optimizer, learning rate over time, clipping, precision, early stopping.
+
+The learning rate is a closed form of the step (see `interpreter/parts/optim/rate.py`), never a recursion.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+
+from interpreter.spec.base import Component, Config
+from interpreter.spec.components.optimizers import Optimizer
+
+_PERCENT = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*%\s*$")
+
+
+def _length(value: Any) -> Any:
+    """A length of warm-up as written: a percentage is brought to one spelling, so that "30%" and "30.0 %" are the same."""
+    if isinstance(value, str):
+        match = _PERCENT.match(value)
+        if match is None or not 0 <= float(match[1]) <= 100:
+            raise ValueError("a warm-up is a number of epochs (5), a share of the fit (30%) or a number of steps ({steps: 500})")
+        return f"{float(match[1]):g}%"
+    if type(value) in (float, bool):
+        raise ValueError("a warm-up in epochs is a whole number; a share of the fit is written with a % (30%)")
+    return value
+
+
+def share(percent: str) -> float:
+    """The fraction a percentage stands for: "30%" is 0.3."""
+    return float(percent.rstrip("%")) / 100
+
+
+class Steps(Config):
+    """A length counted in optimizer steps."""
+
+    steps: Annotated[int, Field(ge=0)]
+    """Optimizer steps; 0 and 1 both mean none."""
+
+
+Warmup = Annotated[Annotated[int, Field(ge=0)] | str | Steps, BeforeValidator(_length)]
+
+
+class RateRule(Component):
+    """How the learning rate moves between its warm-up and the end. The peak is the optimizer's `lr`."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    warmup: Warmup = 0
+    """A linear rise to the peak, step by step, at the start: whole epochs (5), a share of all steps (30%) or {steps: 500}.
+    Of W steps the last is at the peak; a warm-up of 0 or 1 steps is none."""
+    from_: Annotated[float, Field(ge=0, alias="from")] = 0.0
+    """The learning rate (not a fraction) of the first warm-up step. Means nothing, and is refused, without a warm-up."""
+
+    @model_validator(mode="after")
+    def _from_needs_warmup(self) -> RateRule:
+        if self.from_ > 0 and self.warmup in (0, "0%", Steps(steps=0)):
+            raise ValueError("`from` is where a warm-up starts, and there is no `warmup`")
+        return self
+
+
+class Constant(RateRule):
+    """The peak throughout, after the warm-up."""
+
+    type: Literal["constant"] = "constant"
+
+
+class Step(RateRule):
+    """The peak, multiplied by `times` at each of the epochs `at`."""
+
+    type: Literal["step"] = "step"
+    at: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
+    """Whole epochs after which the rate drops, ascending: at 60 means from the 61st epoch on."""
+    times: Annotated[float, Field(gt=0, lt=1)]
+    """What the rate is multiplied by at each."""
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Step:
+        if any(b <= a for a, b in zip(self.at, self.at[1:], strict=False)):
+            raise ValueError("`at` must be ascending epochs, each once")
+        return self
+
+
+class Cosine(RateRule):
+    """Half a cosine from the peak, at the end of the warm-up, to the floor, at the end of the fit."""
+
+    type: Literal["cosine"] = "cosine"
+    floor: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Where the curve ends, as a fraction of the peak. Absent: at the rate the warm-up started `from` (0 without one)."""
+    every: Literal["step", "epoch", "epoch_end"] = "step"
+    """How often the rate moves: each step; each epoch, at the value the curve has where the epoch starts; or each epoch, at
+    the value it has where the epoch ends (the first epoch is then below the peak, the last one at the floor)."""
+
+
+AnyRateRule = Annotated[Constant | Step | Cosine, Field(discriminator="type")]
+
+
+class ClipNorm(Config):
+    """Clipping of the gradient as a whole."""
+
+    norm: Annotated[float, Field(gt=0)]
+    """The gradient is scaled down to this Euclidean norm, over all parameters, when it is longer."""
+
+
+class ClipValue(Config):
+    """Clipping of the gradient number by number."""
+
+    value: Annotated[float, Field(gt=0)]
+    """Each component of the gradient is kept within minus and plus this."""
+
+
+class EarlyStopping(Config):
+    """Ends a fit that no longer improves."""
+
+    monitor: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*/[a-z][a-z0-9_]*$")] = "val/loss"
+    """The metric watched, as split/name; whether higher or lower is better follows from the metric."""
+    patience: Annotated[int, Field(ge=1)]
+    """Epochs in a row without improvement after which the fit ends."""
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+    """What the metric must improve by to count, in its own units."""
+
+
+def _precision(value: Any) -> Any:
+    return str(value) if type(value) is int else value
+
+
+class Schedule(Config):
+    """How long and how a model is fitted."""
+
+    epochs: Annotated[int, Field(ge=1)]
+    """Passes over the training split."""
+    batch_size: Annotated[int, Field(ge=1)]
+    """Examples of an optimizer step, over all devices together."""
+    optimizer: Optimizer
+    """The optimizer, by `type`, with its learning rate `lr`."""
+    lr_schedule: AnyRateRule = Constant()
+    """How the learning rate moves over the fit. Absent: it stays at `lr`."""
+    clip: ClipNorm | ClipValue | None = None
+    """Gradient clipping: {norm: 1.0} or {value: 0.5}. Absent: none."""
+    precision: Annotated[Literal["32", "bf16", "16"], BeforeValidator(_precision)] = "32"
+    """Arithmetic of the forward and backward pass: single, or mixed with bfloat16 or half."""
+    early_stopping: EarlyStopping | None = None
+    """Ends the fit when a metric stops improving. Absent: all epochs are run."""
+    drop_last: bool = False
+    """Leave out the last, smaller batch of each training epoch. Evaluation never leaves anything out."""
+
+    @model_validator(mode="after")
+    def _rate_fits(self) -> Schedule:
+        rule = self.lr_schedule
+        if isinstance(rule.warmup, int) and rule.warmup > self.epochs:
+            raise ValueError(f"a warm-up of {rule.warmup} epochs is longer than the fit of {self.epochs}")
+        if rule.from_ > self.peak_lr():
+            raise ValueError(f"the warm-up starts from {rule.from_:g}, above the peak of {self.peak_lr():g}")
+        if isinstance(rule, Step) and rule.at[-1] >= self.epochs:
+            raise ValueError(f"the rate drops at epoch {rule.at[-1]}, and the fit ends at {self.epochs}: it would never happen")
+        return self
+
+    def peak_lr(self) -> float:
+        """The peak learning rate: `lr` as written, or scaled with the batch size."""
+        return self.optimizer.peak_lr(self.batch_size)

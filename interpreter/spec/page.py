@@ -1,0 +1,120 @@
+"""A page as written: its head, its component definitions and its entries, each still a tree. Shape only, no meaning."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from interpreter.errors import Problem, Problems
+from interpreter.source.load import load
+from interpreter.source.nodes import Mapping, Node, Scalar, kind_of
+from interpreter.spec.names import DATE, NAME, did_you_mean
+
+KINDS = {"datasets": "dataset", "models": "model", "objectives": "objective", "schedules": "schedule"}
+PAGE_KEYS = ("expt", "date", "title", *KINDS, "entries")
+ENTRY_KEYS = (
+    "notebook", "title", "about", "question", "notes", "stages", "assumed", "arms", "seeds", "measures", "references", "expect", "allow",
+    "charts", "tables", "profiles", "updates", "conclusion", "concludes", "outcome",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PageText:
+    """One page: where it is, its text, and its tree cut into named parts."""
+
+    file: str
+    text: str
+    text_hash: str
+    tree: Mapping
+    date: str
+    title: str
+    components: dict[str, dict[str, Node]]  # by "datasets" and the like, then by name
+    entries: dict[str, Mapping]
+    problems: Problems = field(default_factory=Problems)
+
+
+def read_page(path: Path, shown: str) -> PageText | Problems:
+    """The page at `path`, called `shown` in messages; only the Problems when there is no page in it."""
+    problems = Problems()
+    tree, text = load(path, shown, problems)
+    if tree is None:
+        return problems
+    _known_keys(tree, PAGE_KEYS, "a page", "", problems)
+    _language(tree, problems)
+    components = {plural: _named(tree, plural, problems) for plural in KINDS}
+    entries: dict[str, Mapping] = {}
+    for name, node in _named(tree, "entries", problems).items():
+        if isinstance(node, Mapping):
+            entries[name] = node
+            _known_keys(node, ENTRY_KEYS, "an entry", f"entries.{name}", problems)
+        else:
+            problems.add(Problem("wrong-type", f"entry `{name}` must be a mapping", node.place, f"entries.{name}", "a mapping", kind_of(node)))
+    if "entries" not in tree.items:
+        problems.add(Problem("missing-key", "`entries` is missing: a page has at least one entry", tree.place, expected="a key `entries`"))
+    digest = hashlib.sha256(text.encode("utf-8")).hexdigest()[:40]
+    title = tree.get("title")
+    return PageText(
+        shown, text, digest, tree, _date(tree, path, problems), str(title.value) if isinstance(title, Scalar) else "", components, entries, problems
+    )
+
+
+def _language(tree: Mapping, problems: Problems) -> None:
+    node = tree.get("expt")
+    if node is None:
+        problems.add(
+            Problem("missing-key", "`expt` is missing: the version of the language", tree.place, expected="`expt: 1`", hint="begin the page with `expt: 1`")
+        )
+    elif not isinstance(node, Scalar) or type(node.value) is not int or node.value != 1:
+        problems.add(Problem("language-version", "this program reads language version 1", node.place, "expt", "1", kind_of(node)))
+
+
+def _date(tree: Mapping, path: Path, problems: Problems) -> str:
+    node = tree.get("date")
+    if node is None:
+        problems.add(Problem("missing-key", "`date` is missing", tree.place, expected="`date: YYYY-MM-DD`"))
+        return ""
+    text = node.text if isinstance(node, Scalar) else ""
+    try:
+        if not DATE.fullmatch(text):
+            raise ValueError
+        datetime.date.fromisoformat(text)
+    except ValueError:
+        problems.add(Problem("bad-date", "`date` must be a day", node.place, "date", "YYYY-MM-DD", text or kind_of(node)))
+        return ""
+    if not path.stem.startswith(text):
+        problems.add(
+            Problem("date-mismatch", "the file's name begins with another date", node.place, "date", f"a file called {text}.yaml or {text}-slug.yaml",
+                    path.name)
+        )  # fmt: skip
+    return text
+
+
+def _named(tree: Mapping, key: str, problems: Problems) -> dict[str, Node]:
+    """The members of the mapping at `key`, with names checked."""
+    node = tree.get(key)
+    if node is None:
+        return {}
+    if not isinstance(node, Mapping):
+        problems.add(Problem("wrong-type", f"`{key}` must be a mapping of names", node.place, key, "a mapping", kind_of(node)))
+        return {}
+    check_names(node, key, problems)
+    return dict(node.items)
+
+
+def check_names(node: Mapping, path: str, problems: Problems) -> None:
+    """Tell every key of `node` that is not a name."""
+    for name in node.items:
+        if not NAME.fullmatch(name):
+            problems.add(
+                Problem("bad-name", f"`{name}` can't be a name", node.keys[name], f"{path}.{name}", "a small letter, then letters, digits, _ or -", name)
+            )
+
+
+def _known_keys(node: Mapping, known: tuple[str, ...], what: str, path: str, problems: Problems) -> None:
+    for key in node.items:
+        if key not in known:
+            problems.add(
+                Problem("unknown-key", f"{what} has no key `{key}`", node.keys[key], f"{path}.{key}".lstrip("."), got=key, hint=did_you_mean(key, known))
+            )

@@ -1,0 +1,95 @@
+"""Whole batches of a split, fetched here or by loader processes; what a batch holds depends only on (draw, index)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from interpreter.parts.contract import Draw, Split
+
+EVALUATION_BATCH = 128  # one size for every evaluation, so that a split evaluated twice gives the same bits
+_Request = tuple[np.ndarray, Draw | None]
+
+
+class _Fetch(Dataset[tuple[Tensor, Tensor]]):
+    """A split, asked for whole batches."""
+
+    def __init__(self, split: Split) -> None:
+        self._split = split
+
+    def __getitem__(self, request: _Request) -> tuple[Tensor, Tensor]:
+        index, draw = request
+        return self._split.batch(index, draw)
+
+
+class _Requests(Sampler[_Request]):
+    """The batches of the epoch at hand; replaced before each epoch, while the loader processes stay."""
+
+    def __init__(self) -> None:
+        self.now: list[_Request] = []
+
+    def __iter__(self) -> Iterator[_Request]:
+        return iter(self.now)
+
+    def __len__(self) -> int:
+        return len(self.now)
+
+
+class Batches:
+    """Serves batches of one split. With `workers` > 0 by as many processes, which live until `close`."""
+
+    def __init__(self, split: Split, workers: int) -> None:
+        self._split = split
+        self._requests = _Requests()
+        self._loader: DataLoader[tuple[Tensor, Tensor]] | None = None
+        if workers:
+            # Its own generator: a loader without one draws from the global stream, which is dropout's.
+            self._loader = DataLoader(
+                _Fetch(split),
+                batch_size=None,
+                sampler=self._requests,
+                num_workers=workers,
+                generator=torch.Generator(),
+                persistent_workers=True,
+            )
+
+    def train(self, order: np.ndarray, batch_size: int, draw: Draw, drop_last: bool) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of the examples `order`, augmented as `draw` says. The iterator is ready: making it drew what it draws."""
+        end = len(order) - len(order) % batch_size if drop_last else len(order)
+        return self._serve([(order[i : i + batch_size], draw) for i in range(0, end, batch_size)])
+
+    def all(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every example once, in order, without augmentation."""
+        index = np.arange(len(self._split), dtype=np.int64)
+        return self._serve([(index[i : i + EVALUATION_BATCH], None) for i in range(0, len(index), EVALUATION_BATCH)])
+
+    def _serve(self, requests: list[_Request]) -> Iterator[tuple[Tensor, Tensor]]:
+        if self._loader is None:
+            return iter(self._split.batch(index, draw) for index, draw in requests)
+        self._requests.now = requests
+        return iter(self._loader)
+
+    def close(self) -> None:
+        """End the loader processes."""
+        self._loader = None
+
+
+def steps_of(n: int, batch_size: int, drop_last: bool) -> int:
+    """Steps of an epoch over n examples."""
+    return n // batch_size if drop_last else -(-n // batch_size)
+
+
+def outputs_of(unit: torch.nn.Module, batches: Batches, device: torch.device) -> Tensor:
+    """Outputs of `unit` in evaluation mode for a whole split, as float32 on the CPU. Shape: (N, outputs)."""
+    was = unit.training
+    unit.eval()
+    try:
+        with torch.inference_mode():
+            parts = [unit(x.to(device, non_blocking=True)).float() for x, _ in batches.all()]
+            return torch.cat(parts).cpu()
+    finally:
+        unit.train(was)

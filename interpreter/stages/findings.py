@@ -1,0 +1,101 @@
+"""What a fit has to say against itself: rules over its model, its outputs and its curves. Each returns findings to record."""
+
+from __future__ import annotations
+
+import math
+import resource
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from interpreter.stages.work import Event, finding
+
+OVERFIT_BY = 0.05  # of the lowest validation loss
+GROWTH_FACTOR, GROWTH_MB = 1.5, 200.0
+
+
+def of_optimizer(model: nn.Module, optimizer: Optimizer) -> list[Event]:
+    """A finding when the optimizer does not hold exactly the trainable parameters, each once."""
+    held = [id(p) for group in optimizer.param_groups for p in group["params"]]
+    names = {id(p): name for name, p in model.named_parameters() if p.requires_grad}
+    out: list[Event] = []
+    forgotten = [name for i, name in names.items() if i not in set(held)]
+    if forgotten:
+        out.append(finding(0, "parameters-not-optimized", f"trainable, but not in the optimizer: {few(forgotten)}", "error"))
+    if len(held) != len(set(held)):
+        out.append(finding(0, "parameters-optimized-twice", "a parameter is in the optimizer more than once", "error"))
+    if any(i not in names for i in held):
+        out.append(finding(0, "frozen-in-optimizer", "the optimizer holds parameters that are not trained", "note"))
+    return out
+
+
+def of_gradients(model: nn.Module, epoch: int) -> list[Event]:
+    """A finding when trainable parameters have no gradient after a step."""
+    none = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    if not none:
+        return []
+    return [finding(epoch, "no-gradient", f"the loss does not depend on: {few(none)}")]
+
+
+def of_count(epoch: int, split: str, expected: int, found: int) -> list[Event]:
+    """A finding when an evaluation gave another number of outputs than there are examples."""
+    if expected == found:
+        return []
+    return [finding(epoch, "evaluated-n", f"{found} outputs for the {expected} examples of {split}", "error")]
+
+
+def of_curves(epochs: Sequence[Mapping[str, Any]], end: int) -> list[Event]:
+    """Overfitting, by this rule: the last val/loss is more than 5 % above the lowest one, and train/loss has gone down since.
+
+    `epochs` are the epoch events that count, in order; `end` is the number of epochs reached.
+    """
+    val = [_number(e["metrics"].get("val/loss")) for e in epochs]
+    train = [_number(e["metrics"].get("train/loss")) for e in epochs]
+    if len(val) < 3 or not all(map(math.isfinite, val)):
+        return []
+    low = min(range(len(val)), key=val.__getitem__)
+    if low == len(val) - 1 or not val[-1] > val[low] + OVERFIT_BY * abs(val[low]) or not train[-1] < train[low]:
+        return []
+    text = (
+        f"overfits since epoch {epochs[low]['epoch'] + 1}: val/loss has gone from {val[low]:.4g} to {val[-1]:.4g}"
+        f" while train/loss has gone down from {train[low]:.4g} to {train[-1]:.4g}"
+    )
+    return [finding(end, "overfitting", text)]
+
+
+def of_baseline(metric: str, value: float, trivial: float | None, lower: bool, end: int) -> list[Event]:
+    """A finding when the best value is no better than that of a rule that ignores the input."""
+    if trivial is None or (value < trivial if lower else value > trivial):
+        return []
+    text = f"the best {metric} is {value:.4g}; a rule that ignores the input has {trivial:.4g}"
+    return [finding(end, "no-better-than-baseline", text)]
+
+
+def of_memory(first_mb: float, last_mb: float, end: int) -> list[Event]:
+    """A finding when memory grew by half and by more than 200 MB between the second epoch of an attempt and its last."""
+    if last_mb < first_mb * GROWTH_FACTOR or last_mb - first_mb < GROWTH_MB:
+        return []
+    return [finding(end, "memory-growth", f"memory grew from {first_mb:.0f} MB to {last_mb:.0f} MB while epochs repeated")]
+
+
+def rss_mb() -> float:
+    """Memory this process holds now, in MB (its peak where the system does not say)."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * resource.getpagesize() / 1e6
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
+
+
+def _number(value: Any) -> float:
+    return float(value) if value is not None else math.nan  # float() reads "NaN" and "Infinity"
+
+
+def few(names: list[str]) -> str:
+    """The first five names, and how many more there are."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,0 +1,353 @@
+"""A fit: Lightning Fabric under one small loop, bit-identical on the CPU whether or not it was interrupted.
+
+At the end of an epoch, in this order: predictions, the epoch's events (synced), the checkpoint, removal of what it
+supersedes. So a checkpoint never names what is not on disk, and a later attempt goes on from the newest one.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from interpreter.errors import StageFailed
+from interpreter.parts import random
+from interpreter.parts.build import build_model, build_objective, rate_rule
+from interpreter.parts.contract import Draw
+from interpreter.plan.canonical import canonical
+from interpreter.run.events import effective, read_events
+from interpreter.run.record import now
+from interpreter.spec.metrics import METRICS
+from interpreter.stages import checkpoint as checkpoints
+from interpreter.stages import findings
+from interpreter.stages.batches import Batches, outputs_of, steps_of
+from interpreter.stages.module import TrainingUnit
+from interpreter.stages.predictions import Predictions, mode_of
+from interpreter.stages.start import begin
+from interpreter.stages.work import Event, Stopped, Work, data_events, finding, table_events
+
+RUNNING_LIMIT = 5_000_000  # training outputs kept for an epoch's running metrics: numbers, not bytes
+TABLE_LIMIT = 10_000  # cells of a table; larger ones are left to be computed from predictions
+
+
+@dataclass
+class Progress:
+    """Where a fit is. Everything here is in its checkpoints."""
+
+    epoch: int = 0  # epochs finished
+    step: int = 0
+    best: dict[str, Any] | None = None  # metric, value, epoch
+    stopping: dict[str, Any] = field(default_factory=lambda: {"value": None, "wait": 0})  # of early stopping
+    reported: list[str] = field(default_factory=list)  # findings told once
+
+
+class Fit:
+    """One attempt at a fit."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.settings: Mapping[str, Any] = work.stage.settings
+        self.schedule: Mapping[str, Any] = self.settings["schedule"]
+        self.keep: Mapping[str, Any] = self.settings["keep"]
+        self.progress = Progress()
+        self.data = work.data()
+        self._check_keep()
+        self.objective = build_objective(self.settings["objective"], self.data)
+        self.fabric = work.fabric()
+        made_of = (self.settings["model"], self.settings["head"], self.data.shape, self.objective.outputs)
+        model = build_model(*made_of, work.stage.seed)
+        self.head_identity = checkpoints.head_identity(self.settings["head"], self.objective.outputs, self.data.target_space)
+        self.model = model
+        self._streams()
+        train = self.data.splits["train"]
+        self.steps = steps_of(len(train), self.schedule["batch_size"], self._drop_last)
+        if not self.steps:
+            raise StageFailed(f"no whole batch of {self.schedule['batch_size']} in {len(train)} training examples")
+        self._rate_at = rate_rule(self.schedule, self.steps)
+        self.batches = {name: Batches(self.data.splits[name], work.numerics.loader_workers) for name in self._splits()}
+        self._resume_or_begin(model)
+
+    @property
+    def _drop_last(self) -> bool:
+        return bool(self.schedule["drop_last"])
+
+    def _splits(self) -> list[str]:
+        """The splits a fit reads: the one it trains on, and the one it is evaluated on every epoch."""
+        return [name for name in ("train", "val") if name in self.data.splits]
+
+    def _check_keep(self) -> None:
+        split = str(self.keep["best"]).split("/")[0]
+        if "train" not in self.data.splits:
+            raise StageFailed(f"the data has no train split, only {', '.join(self.data.splits)}")
+        if split not in self._splits():
+            raise StageFailed(
+                f"the best checkpoint is to be chosen by {self.keep['best']}, and the data has no {split} split",
+                hint="give the dataset one, or say `keep: {best: train/loss}`",
+            )
+
+    def _streams(self) -> None:
+        """Derive the random streams from (seed, purpose, what is drawn from), never from a place or a name."""
+        seed, drawn = self.work.stage.seed, self.settings["streams"]
+        self._order = random.derive(seed, "order", drawn["data"], drawn["occurrence"])
+        self._augment = random.derive(seed, "augment", drawn["data"], drawn["occurrence"])
+        self._dropout = (seed, "dropout", canonical(self.settings["model"]), drawn["occurrence"])
+
+    def _resume_or_begin(self, model: torch.nn.Module) -> None:
+        """Set model, optimizer and progress up from the newest checkpoint of use, or from the stage's start."""
+        work = self.work
+        found, refused = checkpoints.newest(work.record, work.events.size())
+        resume_epoch = found["epoch"] + 1 if found else 0
+        said: list[Event] = [{"kind": "attempt", "resume_epoch": resume_epoch, "t": now()}]
+        if found is None:
+            carried = begin(work, model, self.head_identity)
+            where = {"from": carried.source, "carried": list(carried.parts), "why": carried.why}
+            said += [{"kind": "start", "epoch": 0, **where}, *data_events(self.data, self.settings["data"]["type"])]
+            said += [{"kind": "phase", "epoch": 0, "phase": 0, "trainable": _trainable(model), "why": "start"}]
+            said += [{"kind": "baseline", "epoch": 0, "metrics": self._baseline()}]
+        else:
+            model.load_state_dict(found["model"])
+        unit = TrainingUnit(model, self.objective, self.schedule)
+        self.unit = self.fabric.setup_module(unit)
+        optimizer = unit.configure_optimizers()
+        if found is None:
+            said += findings.of_optimizer(model, optimizer)
+        else:
+            optimizer.load_state_dict(found["optimizer"])
+            self.progress = Progress(resume_epoch, found["step"], found["best"], found["early_stopping"], found["reported"])
+        self.optimizer: Any = self.fabric.setup_optimizers(optimizer)
+        said += [finding(resume_epoch, code, text) for code, text in work.notes]
+        said += [finding(resume_epoch, "checkpoint-refused", text) for text in refused]
+        n_val = len(self.data.splits["val"]) if "val" in self.data.splits else 0
+        asked = work.project.execution.keep_predictions
+        mode = found["keep_predictions"] if found else mode_of(asked, n_val, self.objective.outputs, self.schedule["epochs"])
+        self.predictions = Predictions(work, "val", mode if n_val else "none", found["predictions"] if found else [])
+        if n_val:
+            self.predictions.targets(self.data.splits["val"])
+        work.events.write(*said)
+
+    def _baseline(self) -> dict[str, float]:
+        """Metrics of a rule that ignores the input, fitted on the train split, on every split a fit reads."""
+        fitted_on = self.data.splits["train"].targets
+        found = {name: self.objective.baseline(fitted_on, self.data.splits[name].targets) for name in self._splits()}
+        return {f"{split}/{name}": value for split, metrics in found.items() for name, value in metrics.items()}
+
+    def run(self) -> None:
+        """Train to the end and write DONE. Raises: Stopped at the end of an epoch when asked to; StageFailed; Fenced."""
+        try:
+            why = self._early()
+            while self.progress.epoch < self.schedule["epochs"] and not why:
+                if self.work.stop():
+                    raise Stopped(self.progress.epoch)
+                self._epoch()
+                why = self._early()
+            self._finish(why or "planned epochs")
+        finally:
+            for batches in self.batches.values():
+                batches.close()
+
+    def _epoch(self) -> None:
+        epoch, began = self.progress.epoch, time.perf_counter()
+        train_metrics = self._train(epoch)
+        train_seconds = time.perf_counter() - began
+        said: list[Event] = findings.of_gradients(self.model, epoch) if epoch == 0 else []
+        metrics = {f"train/{name}": value for name, value in train_metrics.items()}
+        outputs = None
+        if "val" in self.batches:
+            split = self.data.splits["val"]
+            outputs = outputs_of(self.unit, self.batches["val"], self.fabric.device)
+            said += findings.of_count(epoch, "val", len(split), len(outputs))
+            metrics |= {f"val/{name}": value for name, value in self.objective.metrics(outputs, split.targets).items()}
+            if self.objective.constant(outputs):
+                said += self._once("constant-predictions", epoch, "every validation example gets the same prediction")
+        is_best = self._judge(epoch, metrics)
+        if outputs is not None and is_best:
+            said += self._tables(outputs, epoch)
+        if outputs is not None:
+            self.predictions.add(epoch, outputs, is_best)
+        if not math.isfinite(metrics["train/loss"]):
+            said.append(finding(epoch, "non-finite-loss", f"train/loss is {metrics['train/loss']} in epoch {epoch + 1}", "error"))
+        resources = {
+            "seconds": round(time.perf_counter() - began, 4),
+            "it_per_s": round(self.steps / train_seconds, 3),
+            "rss_mb": round(findings.rss_mb(), 1),
+        }
+        line: Event = {"kind": "epoch", "epoch": epoch, "t": now(), "step": self.progress.step, "examples": self._examples}
+        line |= {"metrics": metrics, "rates": {"all": self._rate}, "phase": 0, "best": self.progress.best, "resources": resources}
+        offset = self.work.events.write(line, *said)
+        if not math.isfinite(metrics["train/loss"]):
+            raise StageFailed(
+                f"train/loss became {metrics['train/loss']} in epoch {epoch + 1}",
+                hint="a smaller learning rate, clipping or a warm-up; the epochs before are kept",
+            )
+        self.progress.epoch = epoch + 1
+        self._save(offset)
+
+    def _train(self, epoch: int) -> dict[str, float]:
+        """Train one epoch; returns the example-weighted loss and, where cheap, metrics of the outputs as they were made."""
+        n, size = len(self.data.splits["train"]), self.schedule["batch_size"]
+        order = random.permutation(self._order, epoch, n)
+        iterator = self.batches["train"].train(order, size, Draw(self._augment, epoch), self._drop_last)
+        # After the iterator: whatever making it drew, dropout begins the epoch at the same place.
+        torch.manual_seed(random.derive(*self._dropout, epoch, 0))
+        unit, optimizer, fabric, device = self.unit, self.optimizer, self.fabric, self.fabric.device
+        clip = _clip(self.schedule["clip"])
+        running = n * self.objective.outputs <= RUNNING_LIMIT
+        total = torch.zeros((), device=device, dtype=torch.float32 if device.type == "mps" else torch.float64)
+        outputs, targets, examples, step = [], [], 0, self.progress.step
+        unit.train()
+        for number, (x, y) in enumerate(iterator):
+            self._rate = self._rate_at(step)
+            for group in optimizer.param_groups:
+                group["lr"] = self._rate
+            optimizer.zero_grad(set_to_none=True)
+            result = unit.training_step((x.to(device, non_blocking=True), y.to(device, non_blocking=True)), number)
+            fabric.backward(result["loss"])
+            if clip:
+                fabric.clip_gradients(unit, optimizer, **clip)
+            optimizer.step()
+            total += result["loss"].detach() * len(y)
+            if running:
+                outputs.append(result["outputs"])
+                targets.append(y)
+            examples += len(y)
+            step += 1
+            self.work.attempt.at = (epoch, number + 1, self.steps)
+        del iterator
+        self.progress.step = step
+        self._examples = examples
+        metrics = self.objective.metrics(torch.cat(outputs).float().cpu(), torch.cat(targets)) if running else {}
+        return {**metrics, "loss": float(total) / examples}
+
+    def _once(self, code: str, epoch: int, text: str) -> list[Event]:
+        if code in self.progress.reported:
+            return []
+        self.progress.reported.append(code)
+        return [finding(epoch, code, text)]
+
+    def _tables(self, outputs: torch.Tensor, epoch: int) -> list[Event]:
+        tables = self.objective.tables(outputs, self.data.splits["val"].targets)
+        small = {name: value for name, value in tables.items() if len(value) * len(value[0]) <= TABLE_LIMIT}
+        return table_events(small, epoch, "val")
+
+    def _judge(self, epoch: int, metrics: Mapping[str, float]) -> bool:
+        """Update best-so-far and early stopping; True when this epoch is the best. Of equal ones the earliest stays."""
+        metric = self.keep["best"]
+        value = self._metric(metrics, metric)
+        is_best = math.isfinite(value) and (self.progress.best is None or _better(metric, value, self.progress.best["value"]))
+        if is_best:
+            self.progress.best = {"metric": metric, "value": value, "epoch": epoch}
+        rule = self.schedule["early_stopping"]
+        if rule:
+            watched = rule["monitor"]
+            value, state = self._metric(metrics, watched), self.progress.stopping
+            improved = state["value"] is None or _better(watched, value, state["value"], rule["min_delta"])
+            if math.isfinite(value) and improved:
+                state |= {"value": value, "wait": 0}
+            else:
+                state["wait"] += 1
+        return is_best
+
+    def _metric(self, metrics: Mapping[str, float], name: str) -> float:
+        if name not in metrics:
+            raise StageFailed(f"there is no metric {name}", hint=f"there are: {', '.join(metrics)}")
+        return metrics[name]
+
+    def _early(self) -> str:
+        rule = self.schedule["early_stopping"]
+        return "early stopping" if rule and self.progress.stopping["wait"] >= rule["patience"] else ""
+
+    def _save(self, offset: int) -> None:
+        """Write the checkpoint of the epoch just finished, then remove what it supersedes."""
+        progress, epoch = self.progress, self.progress.epoch - 1
+        content = {
+            "format": 1,
+            "key": self.work.stage.key,
+            "attempt": self.work.attempt.number,
+            "epoch": epoch,
+            "step": progress.step,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "best": progress.best,
+            "early_stopping": progress.stopping,
+            "reported": progress.reported,
+            "phase": 0,
+            "phase_clock": progress.epoch,
+            "trainable": _trainable(self.model),
+            "curriculum": None,
+            "averages": None,
+            "rate": self._rate,
+            "event_offset": offset,
+            "head_identity": self.head_identity,
+            "keep_predictions": self.predictions.mode,
+            "predictions": self.predictions.segments,
+        }
+        checkpoints.save(self.work, content)
+        every = self.keep.get("every")
+        kept = {epoch} | ({progress.best["epoch"]} if progress.best else set())
+        checkpoints.prune(self.work, kept | {e for e in range(epoch) if every and (e + 1) % every == 0})
+        self.predictions.prune()
+
+    def _finish(self, why: str) -> None:
+        """Say what the curves show, merge predictions, write DONE."""
+        reached, best = self.progress.epoch, self.progress.best
+        if best is None:
+            raise StageFailed(f"{self.keep['best']} was never a finite number, so no epoch is the best")
+        lines = effective(read_events(self.work.record.events).lines)
+        epochs = [line for line in lines if line["kind"] == "epoch"]
+        baseline: Mapping[str, Any] = next((line["metrics"] for line in lines if line["kind"] == "baseline"), {})
+        said = findings.of_curves(epochs, reached)
+        trivial = baseline.get(best["metric"])
+        lower = _lower_is_better(best["metric"])
+        said += findings.of_baseline(best["metric"], best["value"], None if isinstance(trivial, str) else trivial, lower, reached)
+        mine = [line["resources"]["rss_mb"] for line in epochs if line["attempt"] == self.work.attempt.number]
+        said += findings.of_memory(mine[1], mine[-1], reached) if len(mine) > 2 else []
+        end = {"kind": "end", "epoch": reached, "planned": self.schedule["epochs"], "reached": reached, "why": why}
+        self.work.events.write(*said, end)
+        self.predictions.compact()
+        last = reached - 1
+        self.work.finish(
+            {
+                "planned_epochs": self.schedule["epochs"],
+                "epochs": reached,
+                "best": {**best, "checkpoint": self.work.record.checkpoint(best["epoch"]).name},
+                "last": {"epoch": last, "checkpoint": self.work.record.checkpoint(last).name},
+                "predictions": {"val": self.predictions.segments} if self.predictions.segments else {},
+                "why": why,
+            }
+        )
+        self.predictions.prune()
+
+
+def run_fit(work: Work) -> int:
+    """Do a fit; returns the epochs reached. Raises: Stopped, StageFailed, Fenced, OSError."""
+    fit = Fit(work)
+    fit.run()
+    return fit.progress.epoch
+
+
+def _better(metric: str, value: float, than: float, by: float = 0.0) -> bool:
+    return value < than - by if _lower_is_better(metric) else value > than + by
+
+
+def _lower_is_better(metric: str) -> bool:
+    info = METRICS.get(metric.split("/")[-1])
+    if info is None:
+        raise StageFailed(f"whether higher or lower is better is not known for {metric}")
+    return info.better == "lower"
+
+
+def _clip(clip: Mapping[str, float] | None) -> dict[str, Any]:
+    """Arguments of Fabric's clipping. A gradient that isn't finite is told of at the end of the epoch, not here."""
+    if clip is None:
+        return {}
+    return {"max_norm": clip["norm"], "error_if_nonfinite": False} if "norm" in clip else {"clip_val": clip["value"]}
+
+
+def _trainable(model: torch.nn.Module) -> list[str]:
+    """Blocks with trainable parameters: direct parts of the encoder, and the head."""
+    names = (name.split(".") for name, p in model.named_parameters() if p.requires_grad)
+    return list(dict.fromkeys(".".join(n[:2]) if n[0] == "encoder" else n[0] for n in names))

@@ -1,0 +1,36 @@
+"""The unit that is trained: a LightningModule around a model and an objective."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from interpreter.parts.build import build_optimizer
+
+
+class TrainingUnit(LightningModule):
+    """A model with its objective and schedule. Nothing is logged from a step: sums stay on the device till the epoch ends."""
+
+    def __init__(self, model: nn.Module, objective: Any, schedule: Any) -> None:
+        super().__init__()
+        self.model = model
+        self.objective = objective
+        self.schedule = schedule
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs of the model. Shape: (B, outputs)."""
+        outputs: Tensor = self.model(x)
+        return outputs
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int = 0) -> dict[str, Tensor]:
+        """Mean loss of the batch, with a gradient, and the outputs it comes from, without."""
+        x, y = batch
+        outputs = self.model(x)
+        return {"loss": self.objective.loss(outputs, y), "outputs": outputs.detach()}
+
+    def configure_optimizers(self) -> Optimizer:
+        """The schedule's optimizer over the model's trainable parameters."""
+        return build_optimizer(self.schedule, self.model)

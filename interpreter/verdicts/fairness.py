@@ -1,0 +1,225 @@
+"""Whether the arms of a claim differ in more than what is claimed: every difference of their resolved settings, told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from interpreter.plan.types import ArmPlan, Plan, Stage
+from interpreter.spec.claims import Waiver
+from interpreter.spec.measures import Reference
+from interpreter.verdicts.readings import Metric, ancestors, measured
+from interpreter.verdicts.types import Confound
+
+# Where a difference stands in the list: data and split, metric, model, objective, schedule, numerics, the rest.
+_ORDER = ("data", "metric", "model", "head", "objective", "schedule", "numerics", "chain", "keep", "start")
+_DERIVED = ("streams", "start")  # follow from the data and from the chain, which are compared themselves
+_NUMERICS = ("threads", "device", "precision", "tf32", "torch")
+
+
+def arm_confounds(plan: Plan, a: ArmPlan, b: ArmPlan) -> tuple[Confound, ...]:
+    """Every difference in settings between two arms, in words ("left -> right"), most telling first."""
+    found = list(_chain_differences(plan, a, b))
+    settings: list[tuple[str, Confound]] = []
+    for left, right in _matched(plan, a, b):
+        settings += _stage_differences(left, right)
+    if len(settings) == 1 and not found:
+        topic, only = settings[0]
+        # One difference alone is what the arms were made to compare: it can't be confounded with another.
+        settings = [
+            (topic, replace(only, rule="declared", text=f"{only.text} (the only difference)") if only.rule == "setting" else only)
+        ]
+    ranked = sorted(settings + found, key=lambda item: _rank(item[0]))
+    return tuple(dict.fromkeys(confound for _, confound in ranked))
+
+
+def measurement_confounds(plan: Plan, a: ArmPlan, ma: Metric, b: ArmPlan, mb: Metric) -> tuple[Confound, ...]:
+    """What makes the numbers of two arms unlike: another split, other examples or transforms, another metric."""
+    left, right = _read_stage(plan, a, ma), _read_stage(plan, b, mb)
+    found = []
+    on_left, on_right = measured(left, ma.split), measured(right, mb.split)
+    if on_left != on_right:
+        what = "; ".join(f"{p}: {_word(x)} -> {_word(y)}" for p, x, y in _differences(on_left, on_right))
+        found.append(Confound("measured-split", "unfair", f"{a.name} and {b.name} are not measured on the same data: {what}"))
+    if ma.name != mb.name:
+        found.append(Confound("metric", "unfair", f"{a.name} is measured by {ma.name}, {b.name} by {mb.name}"))
+    elif ma.name == "loss" and left.settings["objective"] != right.settings["objective"]:
+        what = "; ".join(
+            f"{p}: {_word(x)} -> {_word(y)}" for p, x, y in _differences(left.settings["objective"], right.settings["objective"])
+        )
+        found.append(Confound("metric", "unfair", f"`loss` is another quantity in {a.name} than in {b.name}: {what}"))
+    return tuple(found)
+
+
+def reference_confounds(plan: Plan, arm: ArmPlan, metric: Metric, name: str, reference: Reference) -> tuple[Confound, ...]:
+    """Where a reference was measured on another split or other data than the arm compared with it."""
+    stage = _read_stage(plan, arm, metric)
+    found = []
+    split = str(stage.settings["part"]) if stage.kind == "evaluate" else metric.split
+    if reference.split is not None and reference.split not in {split, metric.split}:
+        found.append(Confound("reference", "unfair", f"{name} is of {reference.split}, {arm.name} is measured on {metric.split}"))
+    data = stage.settings["data"]
+    names = {str(v) for v in (data.get("type"), data.get("source")) if v} | {arm.data_names.get(metric.stage, "")}
+    if reference.data is not None and reference.data not in names:
+        called = arm.data_names.get(metric.stage) or (
+            data["source"] if data.get("source") not in (None, "embedded") else data["type"]
+        )
+        found.append(
+            Confound("reference", "unfair", f"{name} is of the data `{reference.data}`, {arm.name} is measured on `{called}`")
+        )
+    return tuple(found)
+
+
+def numerics_confounds(pairs: Mapping[int, tuple[Mapping[str, Any], Mapping[str, Any]]]) -> tuple[Confound, ...]:
+    """Numerics in which the two sides of a pair differ. `pairs`: seed -> numerics of the left and of the right side."""
+    seeds: dict[tuple[str, str, str], list[int]] = {}
+    for seed, (left, right) in sorted(pairs.items()):
+        for name in _NUMERICS:
+            x, y = left.get(name), right.get(name)
+            if x is not None and y is not None and x != y:
+                seeds.setdefault((name, _word(x), _word(y)), []).append(seed)
+    return tuple(
+        Confound("numerics", "warning", f"{name} differs within {_seeds(which)}: {x} -> {y}")
+        for (name, x, y), which in seeds.items()
+    )
+
+
+def waived(confounds: tuple[Confound, ...], waivers: tuple[Waiver, ...]) -> tuple[Confound, ...]:
+    """`confounds` with the author's reason on those whose rule is allowed."""
+    why = {w.rule: w.why for w in waivers}
+    return tuple(replace(c, waived=why[c.rule]) if c.rule in why else c for c in confounds)
+
+
+def _chain_differences(plan: Plan, a: ArmPlan, b: ArmPlan) -> Iterator[tuple[str, Confound]]:
+    """Differences that the arms' own definition makes: stages that one has and the other has not, and what they cost."""
+    left, right = _upstream(plan, a), _upstream(plan, b)
+    for mine, other, arm, rival in ((left, right, a, b), (right, left, b, a)):
+        extra = [s for name, s in mine.items() if name not in other and s.name != arm.main_stage]
+        for stage in extra:
+            yield "chain", Confound("declared", "note", f"{stage.name} is a stage of {arm.name} only")
+        fits = [s for s in extra if s.kind == "fit"]
+        if fits:
+            total = " and ".join(f"{s.epochs} epochs of {s.name} on {s.settings['data']['type']}" for s in fits)
+            yield (
+                "chain",
+                Confound("more-examples", "note", f"{arm.name} has trained longer than {rival.name}: {total} come before"),
+            )
+    for stage_a, stage_b in _matched(plan, a, b):
+        x, y = _start(plan, stage_a), _start(plan, stage_b)
+        if x != y:
+            yield "chain", Confound("declared", "note", f"{stage_a.name} starts from {x} -> {y}")
+        for mine, arm, rival in ((stage_a, a, b), (stage_b, b, a)):
+            other = stage_b if mine is stage_a else stage_a
+            if mine.settings.get("start", {}).get("kind") == "file" != other.settings.get("start", {}).get("kind"):
+                yield (
+                    "chain",
+                    Confound("more-examples", "note", f"{arm.name} starts from weights made elsewhere, {rival.name} does not"),
+                )
+        rules_a, rules_b = ({i.role: i.checkpoint for i in s.inputs} for s in (stage_a, stage_b))
+        for role in rules_a.keys() & rules_b.keys():
+            if rules_a[role] != rules_b[role]:
+                text = f"{stage_a.name} takes the {rules_a[role]} checkpoint -> the {rules_b[role]} one"
+                yield "keep", Confound("checkpoint-rule", "warning", text)
+
+
+def _stage_differences(left: Stage, right: Stage) -> Iterator[tuple[str, Confound]]:
+    paths = {p: (x, y) for p, x, y in _differences(left.settings, right.settings)}
+    for path, (x, y) in paths.items():
+        topic = path.split(".")[0]
+        # An evaluation repeats the parts of the fit whose weights it measures, and the fit is compared itself.
+        if topic in _DERIVED or (left.kind == "evaluate" and topic in {"objective", "model", "head", "name"}):
+            continue
+        text = f"{left.name} {path}: {_word(x)} -> {_word(y)}"
+        if path == "schedule.epochs":
+            yield topic, Confound("unequal-epochs", "warning", text)
+        elif path == "keep.best":
+            yield topic, Confound("checkpoint-rule", "warning", text)
+        elif path == "schedule.batch_size" and _peak(left) == _peak(right):
+            yield topic, Confound("unscaled-rate", "warning", f"{text}, and the learning rate is {_peak(left):g} in both")
+        else:
+            yield topic, Confound("setting", "note", text)
+
+
+def _peak(stage: Stage) -> float:
+    """The peak learning rate of a fit: as written, or scaled with the batch size."""
+    schedule = stage.settings["schedule"]
+    rate = schedule["optimizer"]["lr"]
+    return float(rate["base"] * schedule["batch_size"] / rate["per"] if isinstance(rate, Mapping) else rate)
+
+
+def _matched(plan: Plan, a: ArmPlan, b: ArmPlan) -> list[tuple[Stage, Stage]]:
+    """Stages that play the same part in both arms and are not one and the same: by name, and the main stage of each."""
+    left, right = _upstream(plan, a), _upstream(plan, b)
+    pairs = [(left[n], right[n]) for n in left if n in right and left[n].kind == right[n].kind]
+    main = left.get(a.main_stage), right.get(b.main_stage)
+    if a.main_stage != b.main_stage and main[0] and main[1]:
+        pairs.append((main[0], main[1]))
+    return [(x, y) for x, y in pairs if x.key != y.key]
+
+
+def _upstream(plan: Plan, arm: ArmPlan) -> dict[str, Stage]:
+    """The stages of an arm's first trial by the name its chain gives them, and what they start from besides."""
+    chain = {name: plan.stages[key] for name, key in arm.trials[0].stages} if arm.trials else {}
+    keys = {s.key for s in chain.values()}
+    found = dict(chain)
+    for stage in chain.values():
+        for earlier in ancestors(plan, stage.key):
+            if earlier.key not in keys:
+                found.setdefault(earlier.name, earlier)
+    return found
+
+
+def _read_stage(plan: Plan, arm: ArmPlan, metric: Metric) -> Stage:
+    return plan.stages[arm.trials[0].key_of(metric.stage)]
+
+
+def _start(plan: Plan, stage: Stage) -> str:
+    """What a stage's weights are at its start, in words."""
+    start = stage.settings.get("start", {})
+    if start.get("kind") == "file":
+        return f"the file {start['file']}"
+    for needed in stage.inputs:
+        if needed.role == "start":
+            return f"{plan.stages[needed.key].name}@{needed.checkpoint}"
+    return "random weights" if stage.kind == "fit" else "the fit before"
+
+
+def _differences(left: Mapping[str, Any], right: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """(dotted path, left value, right value) of every leaf that differs; a changed `type` is told alone."""
+    if left.get("type") != right.get("type"):
+        yield f"{above}type", left.get("type"), right.get("type")
+        return
+    for name in dict.fromkeys((*left, *right)):
+        x, y = left.get(name), right.get(name)
+        if isinstance(x, Mapping) and isinstance(y, Mapping):
+            yield from _differences(x, y, f"{above}{name}.")
+        elif _plain(x) != _plain(y):
+            yield f"{above}{name}", x, y
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _word(value: Any) -> str:
+    """A setting's value for a reader."""
+    if value is None or value is False:
+        return "off"
+    if value is True:
+        return "on"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{k}: {_word(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_word, value)) + "]"
+    return str(value)
+
+
+def _seeds(seeds: list[int]) -> str:
+    return f"the pair of seed {seeds[0]}" if len(seeds) == 1 else f"the pairs of seeds {', '.join(map(str, seeds))}"
+
+
+def _rank(topic: str) -> int:
+    return _ORDER.index(topic) if topic in _ORDER else len(_ORDER)

@@ -1,8 +1,8 @@
 """What should drive training: the stock Lightning Trainer, or Lightning Fabric under a small loop of ours?
 
-`python bench/spikes/driver.py --out results.json` trains a small network on scikit-learn's digits, kills real processes
-with SIGKILL, resumes them in fresh ones, and compares what comes out, bit for bit, with a run that was never killed. Then
-it times a step under each driver, and the imports. The findings are in docs/decisions/0001-what-drives-training.md.
+`python bench/spikes/driver.py --out results.json` times a step under each driver, and the imports. Then it trains a small
+network on scikit-learn's digits, kills real processes with SIGKILL, resumes them in fresh ones, and compares what comes
+out, bit for bit, with a run that was never killed. The findings are in docs/decisions/0001-what-drives-training.md.
 
 Drivers: `hand` a bare loop (times only); `trainer` the Trainer as its manual shows it; `trainer-derived` the same with
 randomness derived from (seed, purpose, epoch, example) and no self.log; `trainer-patched` that, with the epoch given to
@@ -24,7 +24,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -38,17 +37,18 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.utils.data import DataLoader, Dataset, Sampler, TensorDataset
+from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 SEED, EPOCHS, BATCH, TRAIN, PEAK, WARM_UP, NOISE = 7, 6, 64, 1437, 3e-3, 20, 0.1
 STEPS = math.ceil(TRAIN / BATCH)
 STOPS = {"boundary": ((2, 0), (4, 0)), "inside": ((2, 9), (4, 15))}  # (epoch, batch) before which the process is killed
+SIZES = {"tiny": (64, 16, 600), "large": (512, 850, 40)}  # hidden width, batch and steps of the two timed steps
+TIMED = ("hand", "trainer", "trainer-derived", "fabric")
 ONE: dict[str, Any] = {"accelerator": "cpu", "devices": 1}
 QUIET: dict[str, Any] = {**ONE, "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-SIZES = {"tiny": (64, 16, 600), "large": (512, 850, 40)}  # hidden width, batch and steps of the two timed steps
-DRIVERS = ("trainer", "trainer-derived", "trainer-patched", "fabric")
+UNIT = "from lightning.pytorch import LightningModule"
 IMPORTS = ("pass", "import torch", "import lightning", "import lightning.fabric", "import lightning_fabric",
-           "import lightning_fabric; from lightning.pytorch import LightningModule")  # fmt: skip
+           f"import lightning_fabric; {UNIT}")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,15 @@ class Cell:
     """One square of the resume matrix."""
 
     driver: str
-    workers: int = 0
-    threads: int = 1
+    workers: int
+    threads: int
     dropout: bool = True
     norm: bool = True
     kill: str = "never"
 
-    @property
-    def name(self) -> str:
-        """The name of its folder."""
-        return "_".join(str(value) for value in asdict(self).values())
+    def folder(self, root: Path) -> Path:
+        """Where its run is."""
+        return root / "_".join(str(value) for value in asdict(self).values())
 
 
 def derive(*parts: int | str) -> int:
@@ -75,40 +74,33 @@ def derive(*parts: int | str) -> int:
 
 def rate_factor(step: int) -> float:
     """The rate at a step as a share of its peak: linear warm-up, then half a cosine."""
-    if step < WARM_UP:
-        return (step + 1) / WARM_UP
-    return 0.5 * (1 + math.cos(math.pi * (step - WARM_UP) / (EPOCHS * STEPS - WARM_UP)))
+    cosine = 0.5 * (1 + math.cos(math.pi * (step - WARM_UP) / (EPOCHS * STEPS - WARM_UP)))
+    return (step + 1) / WARM_UP if step < WARM_UP else cosine
 
 
-class Noisy(Dataset[tuple[Tensor, Tensor]]):
+class Noisy(TensorDataset):
     """Examples with noise: by index from the process's own generator, by (epoch, index) derived from that."""
 
-    def __init__(self, x: Tensor, y: Tensor) -> None:
-        self.x, self.y = x, y
-
-    def __len__(self) -> int:
-        return len(self.x)
-
     def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor]:
-        index = key if isinstance(key, int) else key[1]
+        x, y = super().__getitem__(key if isinstance(key, int) else key[1])
         generator = None if isinstance(key, int) else torch.Generator().manual_seed(derive(SEED, "augment", *key))
-        return self.x[index] + NOISE * torch.randn(self.x[index].shape, generator=generator), self.y[index]
+        return x + NOISE * torch.randn(x.shape, generator=generator), y
 
 
 class Order(Sampler[tuple[int, int]]):
     """(epoch, index) in the order of `epoch`, as that stands when iteration begins; Lightning sees it if `settable`."""
 
-    def __init__(self, length: int, settable: bool) -> None:
-        self.length, self.epoch = length, 0
+    def __init__(self, settable: bool) -> None:
+        self.epoch = 0
         if settable:
             self.set_epoch = partial(setattr, self, "epoch")
 
     def __len__(self) -> int:
-        return self.length
+        return TRAIN
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         generator = torch.Generator().manual_seed(derive(SEED, "order", self.epoch))
-        yield from ((self.epoch, i) for i in torch.randperm(self.length, generator=generator).tolist())
+        yield from ((self.epoch, i) for i in torch.randperm(TRAIN, generator=generator).tolist())
 
 
 def network(cell: Cell) -> nn.Module:
@@ -126,30 +118,29 @@ class Unit(L.LightningModule):
 
     def __init__(self, driver: str, net: nn.Module, folder: Path = Path(), stop: Sequence[int] = ()) -> None:
         super().__init__()
-        self.driver, self.net, self.folder, self.stop = driver, net, folder, tuple(stop)
+        self.driver, self.net, self.place, self.stop = driver, net, folder, tuple(stop)
         self.total, self.stamps, self.values = torch.zeros(()), list[float](), dict[str, Tensor]()
-        self.order = Order(TRAIN, settable=driver != "fabric")
+        self.order = Order(settable=driver != "fabric")
 
     def forward(self, x: Tensor) -> Tensor:
         self.stamps.append(time.perf_counter())
         return self.net(x)
-
-    def gate(self, epoch: int, batch: int) -> None:
-        """Wait here for SIGKILL, if this is the place."""
-        if (epoch, batch) == self.stop:
-            (self.folder / f"parked-{epoch}-{batch}").touch()
-            time.sleep(3600)
 
     def begin(self, epoch: int) -> None:
         """Seed dropout for an epoch and start its sum of losses."""
         self.total = torch.zeros(())
         torch.manual_seed(derive(SEED, "dropout", epoch))
 
+    def gate(self, epoch: int, batch: int) -> None:
+        """Wait here for SIGKILL, if this is the place."""
+        if (epoch, batch) == self.stop:
+            (self.place / f"parked-{epoch}-{batch}").touch()
+            time.sleep(3600)
+
     def record(self, epoch: int, metrics: Mapping[str, Tensor]) -> None:
         """Append one epoch to the history."""
-        line = {"pid": os.getpid(), "epoch": epoch, "metrics": {name: float(value) for name, value in metrics.items()}}
-        with (self.folder / "history.jsonl").open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        with (self.place / "history.jsonl").open("a") as file:
+            file.write(json.dumps([os.getpid(), epoch, [float(metrics[name]) for name in sorted(metrics)]]) + "\n")
 
     def validation_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
         out = self.net(batch[0])  # the whole split is one batch
@@ -177,10 +168,9 @@ class Unit(L.LightningModule):
         return loss
 
     def on_train_epoch_end(self) -> None:
-        if self.driver == "trainer":
-            self.values = dict(self.trainer.callback_metrics)
-        if self.values:
-            self.record(self.current_epoch, self.values if self.driver == "trainer" else {"train_loss": self.total, **self.values})
+        values = dict(self.trainer.callback_metrics) if self.driver == "trainer" else {**self.values, "train_loss": self.total}
+        if "val_loss" in values:  # a resume at a boundary calls this once more for the epoch before it, with nothing to say
+            self.record(self.current_epoch, values)
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.AdamW(self.parameters(), lr=PEAK)
@@ -199,7 +189,32 @@ def own_step(fabric: L.Fabric | None, model: nn.Module, optimizer: Any, batch: S
     return loss.detach()
 
 
-def attempt(cell: Cell, folder: Path, stop: Sequence[int] = ()) -> None:
+def own_loop(unit: Unit, loader: DataLoader[Any], val: Sequence[Tensor], last: Path) -> Any:
+    """The optimizer after Fabric and a small loop have trained `unit`."""
+    fabric, first = L.Fabric(**ONE), 0
+    model, optimizer = fabric.setup(unit, torch.optim.AdamW(unit.parameters(), lr=PEAK))
+    train = fabric.setup_dataloaders(loader)
+    if last.exists():
+        first, weights, moments = torch.load(last, weights_only=True)
+        unit.net.load_state_dict(weights)
+        optimizer.load_state_dict(moments)
+    for epoch in range(first, EPOCHS):
+        unit.order.epoch = epoch
+        unit.begin(epoch)
+        for i, batch in enumerate(train):
+            unit.gate(epoch, i)
+            unit.total += own_step(fabric, model, optimizer, batch, epoch * STEPS + i)
+        model.eval()
+        with torch.no_grad():
+            unit.validation_step(val, 0)
+        model.train()
+        unit.record(epoch, {**unit.values, "train_loss": unit.total})
+        torch.save((epoch + 1, unit.net.state_dict(), optimizer.state_dict()), last.with_suffix(".part"))
+        os.replace(last.with_suffix(".part"), last)
+    return optimizer
+
+
+def attempt(cell: Cell, folder: Path, stop: Sequence[int]) -> None:
     """Train to the end, or to `stop`, from last.ckpt if there is one; leaves history.jsonl and final.pt."""
     torch.set_num_threads(cell.threads)
     folder.mkdir(exist_ok=True)
@@ -212,39 +227,10 @@ def attempt(cell: Cell, folder: Path, stop: Sequence[int] = ()) -> None:
     val = DataLoader(TensorDataset(x[TRAIN:], y[TRAIN:]), len(x), generator=None if usual else torch.Generator())
     if cell.driver.startswith("trainer"):
         best: dict[str, Any] = {"monitor": "val_accuracy", "mode": "max"} if usual else {}
-        keep = ModelCheckpoint(folder, save_top_k=1, save_last=True, **best)
-        trainer = L.Trainer(max_epochs=EPOCHS, callbacks=[keep], **QUIET)
+        trainer = L.Trainer(max_epochs=EPOCHS, callbacks=[ModelCheckpoint(folder, save_top_k=1, save_last=True, **best)], **QUIET)
         trainer.fit(unit, train, val, ckpt_path=last if last.exists() else None)
-        optimizer: Any = trainer.optimizers[0]
-    else:
-        optimizer = own_loop(unit, train, next(iter(val)), last)
-    torch.save({"model": unit.net.state_dict(), "optimizer": optimizer.state_dict()}, folder / "final.pt")
-
-
-def own_loop(unit: Unit, loader: DataLoader[Any], val: Sequence[Tensor], last: Path) -> Any:
-    """The optimizer after Fabric and a small loop have trained `unit`."""
-    fabric, first = L.Fabric(**ONE), 0
-    model, optimizer = fabric.setup(unit, torch.optim.AdamW(unit.parameters(), lr=PEAK))
-    train = fabric.setup_dataloaders(loader)
-    if last.exists():
-        state = torch.load(last, weights_only=True)
-        unit.net.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        first = state["epoch"] + 1
-    for epoch in range(first, EPOCHS):
-        unit.order.epoch = epoch
-        unit.begin(epoch)
-        for i, batch in enumerate(train):
-            unit.gate(epoch, i)
-            unit.total += own_step(fabric, model, optimizer, batch, epoch * STEPS + i)
-        model.eval()
-        with torch.no_grad():
-            unit.validation_step(val, 0)
-        model.train()
-        unit.record(epoch, {"train_loss": unit.total, **unit.values})
-        torch.save({"epoch": epoch, "model": unit.net.state_dict(), "optimizer": optimizer.state_dict()}, last.with_suffix(".part"))
-        os.replace(last.with_suffix(".part"), last)
-    return optimizer
+    optimizer = trainer.optimizers[0] if cell.driver.startswith("trainer") else own_loop(unit, train, next(iter(val)), last)
+    torch.save((unit.net.state_dict(), optimizer.state_dict()), folder / "final.pt")
 
 
 def step_ms(driver: str, size: str) -> float:
@@ -259,11 +245,10 @@ def step_ms(driver: str, size: str) -> float:
         fabric, model, optimizer = None, unit, torch.optim.AdamW(unit.parameters(), lr=PEAK)
         if driver == "fabric":
             fabric = L.Fabric(**ONE)
-            model, optimizer = fabric.setup(model, optimizer)
-            loader = fabric.setup_dataloaders(loader)
+            (model, optimizer), loader = fabric.setup(model, optimizer), fabric.setup_dataloaders(loader)
         for i, each in enumerate(loader):
             unit.total += own_step(fabric, model, optimizer, each, i)
-    return 1e3 * statistics.median(b - a for a, b in zip(unit.stamps[9:], unit.stamps[10:], strict=False))
+    return 1e3 * statistics.median(b - a for a, b in zip(unit.stamps[9:-1], unit.stamps[10:], strict=True))
 
 
 def child(root: Path, cells: Sequence[Cell], stop: Sequence[int] = ()) -> None:
@@ -271,7 +256,7 @@ def child(root: Path, cells: Sequence[Cell], stop: Sequence[int] = ()) -> None:
     job = {"root": str(root), "cells": [asdict(cell) for cell in cells], "stop": stop}
     process = subprocess.Popen([sys.executable, __file__, "--job", json.dumps(job)])
     while stop and process.poll() is None:
-        if (root / cells[0].name / "parked-{}-{}".format(*stop)).exists():
+        if (cells[0].folder(root) / "parked-{}-{}".format(*stop)).exists():
             process.send_signal(signal.SIGKILL)
             break
         time.sleep(0.02)
@@ -279,48 +264,39 @@ def child(root: Path, cells: Sequence[Cell], stop: Sequence[int] = ()) -> None:
         raise RuntimeError(f"exit {process.returncode}: {job}")
 
 
-def leaves(value: Any, path: str = "") -> dict[str, Tensor]:
-    """Every number in nested mappings and lists, as tensors by path."""
-    if isinstance(value, Mapping | list | tuple):
-        pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
-        return {name: leaf for key, each in pairs for name, leaf in leaves(each, f"{path}/{key}").items()}
-    return {path: value if isinstance(value, Tensor) else torch.tensor(float(value or 0), dtype=torch.float64)}
-
-
-def outcome(folder: Path) -> tuple[dict[str, dict[str, Tensor]], list[int]]:
-    """Weights, optimizer and history that a run left, and the first epoch that each of its processes finished."""
+def outcome(folder: Path) -> tuple[dict[str, Tensor], list[int]]:
+    """What a run left, each part as one float64 vector, and the first epoch that each of its processes finished."""
     lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
-    state = {**torch.load(folder / "final.pt"), "history": {line["epoch"]: line["metrics"] for line in lines}}
-    firsts = {line["pid"]: line["epoch"] for line in reversed(lines)}
-    return {part: leaves(value) for part, value in state.items()}, list(firsts.values())[::-1]
+    weights, moments = torch.load(folder / "final.pt")
+    rates = [torch.tensor(group["lr"], dtype=torch.float64) for group in moments["param_groups"]]
+    parts = {"weights": [*weights.values()], "optimizer": [v for s in moments["state"].values() for v in s.values()] + rates}
+    parts["history"] = [torch.tensor([*{epoch: values for _, epoch, values in lines}.values()], dtype=torch.float64)]
+    firsts = {pid: epoch for pid, epoch, _ in reversed(lines)}
+    return {part: torch.cat([v.double().flatten() for v in values]) for part, values in parts.items()}, [*firsts.values()][::-1]
 
 
 def measure(root: Path, cell: Cell) -> dict[str, Any]:
-    """How far a run of `cell`, killed and resumed, is from its reference: the largest difference; None where bit-identical."""
+    """How far a run of `cell`, killed and resumed, ends from its reference; `repeated` counts finished epochs done again."""
     stops = STOPS.get(cell.kill, ())
     for stop in (*stops, ()):
         child(root, [cell], stop)
-    mine, firsts = outcome(root / cell.name)
-    theirs, _ = outcome(root / replace(cell, kill="never", driver=cell.driver.removesuffix("-set-epoch")).name)
-    apart: dict[str, float | None] = {}
-    for part, a in mine.items():
-        b = theirs[part]
-        same = a.keys() == b.keys() and all(a[name].numpy().tobytes() == b[name].numpy().tobytes() for name in a)
-        apart[part] = None if same else max(float((a[name] - b[name]).abs().max()) for name in a.keys() & b.keys())
+    mine, firsts = outcome(cell.folder(root))
+    theirs, _ = outcome(replace(cell, kill="never", driver=cell.driver.removesuffix("-set-epoch")).folder(root))
+    equal = all(mine[part].numpy().tobytes() == theirs[part].numpy().tobytes() for part in mine)
+    apart = {part: float((mine[part] - theirs[part]).abs().max()) for part in mine}
     again = [stop[0] - first for stop, first in zip(stops, firsts[1:], strict=True)]
-    return {**asdict(cell), "kills": len(stops), "equal": not any(v is not None for v in apart.values()), "apart": apart, "repeated": again}
+    return {**asdict(cell), "kills": len(stops), "equal": equal, "apart": apart, "repeated": again}
 
 
 def matrix(root: Path) -> list[dict[str, Any]]:
     """Every cell's outcome; the references first, a process for each number of threads."""
-    plain = [Cell(driver, w, t) for driver in DRIVERS for w in (0, 2) for t in (1, 2)]
-    bare = [Cell(driver, 2, 1, *on) for driver in ("trainer", "fabric") for on in ((False, True), (True, False), (False, False))]
-    cells = [replace(cell, kill="control") for cell in plain if cell.driver == "trainer"]
+    plain = [Cell(driver, w, t) for driver in (*TIMED[1:], "trainer-patched") for w in (0, 2) for t in (1, 2)]
+    bare = [Cell("trainer", 2, 1, False, False), *(Cell("fabric", 2, 1, *on) for on in ((False, True), (True, False), (False, False)))]
+    cells = [replace(cell, kill="control") for cell in plain if cell.driver != "trainer-patched" and cell.threads == 1]
     cells += [replace(cell, kill=kill) for cell in plain for kill in STOPS] + [replace(cell, kill="inside") for cell in bare]
-    cells += [Cell("fabric-set-epoch", w, 1, kill="inside") for w in (0, 2)]
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda t: child(root, [cell for cell in plain + bare if cell.threads == t]), (1, 2)))
-        return list(pool.map(partial(measure, root), cells))
+        return list(pool.map(partial(measure, root), [*cells, Cell("fabric-set-epoch", 0, 1, kill="inside")]))
 
 
 def import_seconds(statement: str) -> float:
@@ -328,43 +304,3 @@ def import_seconds(statement: str) -> float:
     start = time.perf_counter()
     subprocess.run([sys.executable, "-c", statement], check=True)
     return time.perf_counter() - start
-
-
-def unautocast() -> dict[str, str]:
-    """The precision inside the network, by how a module set up by Fabric is called at precision bf16-mixed."""
-    fabric, seen = L.Fabric(**ONE, precision="bf16-mixed"), []
-    unit = Unit("fabric", nn.Linear(4, 4))
-    model = fabric.setup(unit)
-    unit.net.register_forward_hook(lambda _, __, out: seen.append(str(out.dtype)))
-    model(torch.randn(2, 4))
-    model.training_step((torch.randn(2, 4), torch.zeros(2, dtype=torch.long)), 0)
-    return {"model(x)": seen[0], "model.training_step(batch)": seen[1]}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure what should drive training.")
-    parser.add_argument("--out", type=Path, default=Path("results.json"))
-    parser.add_argument("--job", type=json.loads, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="lightning")
-    if given.job:
-        for cell in (Cell(**each) for each in given.job["cells"]):
-            attempt(cell, Path(given.job["root"]) / cell.name, given.job["stop"])
-        return
-    torch.set_num_threads(1)
-    steps = {size: [{d: step_ms(d, size) for d in ("hand", "trainer", "trainer-derived", "fabric")} for _ in range(7)] for size in SIZES}
-    imports = {each: [import_seconds(each) for _ in range(5)] for each in IMPORTS}
-    digits = load_digits()
-    with tempfile.TemporaryDirectory() as root:
-        x = torch.tensor(digits.images, dtype=torch.float32)[:, None] / 16
-        torch.save((x, torch.tensor(digits.target)), Path(root, "digits.pt"))
-        cells = matrix(Path(root))
-    results = {"torch": torch.__version__, "lightning": L.__version__, "cpus": os.cpu_count(), "step_ms": steps}
-    results |= {"import_s": imports, "bf16-mixed": unautocast(), "cells": cells}
-    given.out.write_text(json.dumps(results, indent=1))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""From the record to a verdict: measures, intervals, comparability, and what became of each claim."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from interpreter.plan.types import ArmPlan, EntryPlan, Plan
 from interpreter.project import Project
+from interpreter.spec.canonical import digest
 from interpreter.spec.claims import Claim, Side
 from interpreter.verdicts.fairness import (
     arm_confounds,
@@ -161,7 +162,9 @@ class Gatherer:
         notes += [f"given one {name}" for name in made.given] + list(made.notes)
         if made.same_record:
             notes.append("same record: both sides are one and the same")
-        sample = Sample(made.differences, se, df, made.same_record, int(claim.hash[:12] or "0", 16))
+        scale = max(max(abs(pair.a), abs(pair.b)) for pair in pairs)
+        # The bootstrap is seeded by what is claimed: judging again gives the same interval.
+        sample = Sample(made.differences, se, df, made.same_record, scale, int(digest(claim.hash)[:12], 16))
         if sample.constant and not sample.same_record:
             notes.append("differences do not vary")
         return sample, notes

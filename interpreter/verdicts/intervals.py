@@ -14,6 +14,7 @@ Floats = npt.NDArray[np.float64]
 
 BOOTSTRAP_FROM = 50  # replicates: below it BCa is too narrow (91 % instead of 95 % at n = 10)
 RESAMPLES = 9999
+_ROUNDING = 1e-12  # relative to the numbers compared
 _CELLS = 4_000_000  # numbers held at a time while resampling
 
 
@@ -23,12 +24,14 @@ class Sample:
 
     `reference_se` is the standard error of the number compared with (0 where it is exact), `reference_df` its degrees
     of freedom. `same_record`: both sides are one and the same record, so that the differences are 0 by construction.
+    `scale`: the largest of the numbers compared, which their differences are rounded relative to.
     """
 
     differences: Floats
     reference_se: float = 0.0
     reference_df: float = math.inf
     same_record: bool = False
+    scale: float = 0.0
     seed: int = 0  # of the bootstrap
     _cache: dict[float, tuple[float, float] | None] = field(default_factory=dict, compare=False, repr=False)
 
@@ -48,7 +51,8 @@ class Sample:
         if self.n < 2:
             return 0.0
         sd = float(np.std(self.differences, ddof=1))
-        return 0.0 if sd <= 1e-12 * float(np.max(np.abs(self.differences), initial=0.0)) else sd
+        scale = max(self.scale, float(np.max(np.abs(self.differences))))
+        return 0.0 if sd <= _ROUNDING * scale else sd
 
     @property
     def se(self) -> float:

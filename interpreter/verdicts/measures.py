@@ -48,11 +48,9 @@ class Reader:
             notes = (*((fact.words(metric.stage),) if not fact.complete else ()), *reading.notes, *((note,) if note else ()))
             if fact.complete and reading.value is None and not reading.notes:
                 notes = (*notes, f"{metric.stage} recorded no {metric}")
-            values.append(
-                MeasureValue(
-                    arm.name, trial.seed, name, reading.value, reading.epoch, selected and reading.value is not None, fact.complete, "; ".join(notes)
-                )
-            )  # fmt: skip
+            chosen = selected and reading.value is not None
+            told = "; ".join(notes)
+            values.append(MeasureValue(arm.name, trial.seed, name, reading.value, reading.epoch, chosen, fact.complete, told))
         return tuple(values)
 
     def _read(self, arm: ArmPlan, measure: Measure, metric: Metric) -> tuple[list[Found], bool, str]:

@@ -35,6 +35,7 @@ class Pair:
 
     @property
     def difference(self) -> float:
+        """a - b."""
         return self.a - self.b
 
 

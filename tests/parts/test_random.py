@@ -3,17 +3,24 @@
 import numpy as np
 import pytest
 
-from interpreter.parts.random import derive, permutation, uniform
+from interpreter.parts.random import _mix, _mix_int, derive, permutation, uniform
 
 
 def test_golden_values():
     """Changing any of these changes every result ever recorded."""
-    assert derive(0, "order", "abc", 0) == 8183989420450308562
-    assert derive(7, "augment", "digits", 1) == 5637148217028149230
-    assert permutation(12345, 0, 8).tolist() == [0, 7, 3, 2, 6, 5, 1, 4]
-    assert permutation(12345, 1, 8).tolist() == [0, 5, 4, 6, 3, 7, 1, 2]
-    expected = [[0.13174107945470194, 0.7711853227110128], [0.16374152153033806, 0.037262321133018]]
+    assert derive(0, "order", "abc", 0) == 6836741016247110374
+    assert derive(7, "augment", "digits", 1) == 6353203219193953904
+    assert permutation(12345, 0, 8).tolist() == [7, 1, 5, 6, 0, 3, 4, 2]
+    assert permutation(12345, 1, 8).tolist() == [3, 1, 5, 0, 4, 2, 6, 7]
+    expected = [[0.943876364255204, 0.16928748285668427], [0.38913835040030087, 0.24475771512501876]]
     assert uniform(99, 3, np.array([0, 41]), 2).tolist() == expected
+
+
+def test_the_mixer_is_that_of_splitmix64():
+    steps = np.arange(1, 6, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    published = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821]
+    assert _mix(np.uint64(1234567) + steps).tolist() == published
+    assert [_mix_int(1234567 + int(s)) for s in steps] == published
 
 
 def test_derive_tells_types_and_order_apart():

@@ -12,7 +12,9 @@ from interpreter.project import Execution, Project
 
 def project(root: Path, *, workers: int = 0, threads: int = 1, keep: str = "auto", jobs: int = 2) -> Project:
     root.mkdir(parents=True, exist_ok=True)
-    return Project(root, {}, Execution(jobs=jobs, threads=threads, loader_workers=workers, accelerator="cpu", keep_predictions=keep))
+    return Project(
+        root, {}, Execution(jobs=jobs, threads=threads, loader_workers=workers, accelerator="cpu", keep_predictions=keep)
+    )
 
 
 DIGITS = {"type": "digits", "source": "embedded", "per_class": 30, "shift": 1}
@@ -69,7 +71,12 @@ def start_from(stage: Stage, checkpoint: str = "best", take: str = "encoder") ->
 
 
 def _stage(kind: str, name: str, settings: dict[str, Any], inputs: tuple[Input, ...], seed: int) -> Stage:
-    identity = {"kind": kind, "settings": settings, "inputs": [[i.role, i.key, i.checkpoint, i.take] for i in inputs], "seed": seed}
+    identity = {
+        "kind": kind,
+        "settings": settings,
+        "inputs": [[i.role, i.key, i.checkpoint, i.take] for i in inputs],
+        "seed": seed,
+    }
     return Stage(key_of(identity), kind, name, identity, settings, inputs, (), seed)
 
 

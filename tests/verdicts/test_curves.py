@@ -130,7 +130,9 @@ def test_curves_of_unequal_lengths_are_each_read_as_alone() -> None:
     curves = [(np.arange(1, n + 1), rng.normal(size=n)) for n in (30, 12, 30, 7)]
     measure = Measure(metric="val/rmse", read="stable_min", smooth=Smooth(savgol=9), window=4)
     together = read_blocks(curves, measure, "lower")
-    assert together == [read_blocks([curve], measure, "lower")[0] for curve in curves]
+    alone = [read_blocks([curve], measure, "lower")[0] for curve in curves]
+    assert [found.value for found in together] == pytest.approx([found.value for found in alone], abs=1e-12)
+    assert [(found.epoch, found.notes) for found in together] == [(found.epoch, found.notes) for found in alone]
 
 
 def test_ten_thousand_curves_are_read_in_seconds() -> None:

@@ -11,9 +11,9 @@ CREATE MACRO pearson(t, p) AS corr(t, p);
 COMMENT ON MACRO pearson IS 'Aggregate: Pearson correlation of two columns.';
 
 -- The mean of the ranks with ties in order and with ties in reverse order is the tied rank.
-CREATE MACRO ranks(v) AS list_transform(
-  list_zip(list_grade_up(list_grade_up(v)), list_reverse(list_grade_up(list_grade_up(list_reverse(v))))),
-  lambda r: (r[1] + r[2]) / 2.0);
+CREATE MACRO ranks(v) AS list_transform(list_zip(
+  list_grade_up(list_grade_up(list_transform(v, lambda x, i: {'x': x, 'i': i}))),
+  list_grade_up(list_grade_up(list_transform(v, lambda x, i: {'x': x, 'i': -i})))), lambda r: (r[1] + r[2]) / 2.0);
 COMMENT ON MACRO ranks IS 'Ranks of a list from 1, equal values sharing the mean of theirs.';
 
 CREATE MACRO list_pearson(a, b) AS
@@ -41,35 +41,12 @@ CREATE MACRO smooth_mean(curve, width) AS
   list_transform(range(1, len(curve) + 1), lambda i: list_avg(curve[greatest(1, i - width // 2):i + width // 2]));
 COMMENT ON MACRO smooth_mean IS 'A curve as centred moving mean over width points (an even one is raised by one), fewer at the ends.';
 
--- Order 2: a parabola a + b j + c j^2 fitted to an odd window by least squares; at the ends that of the outermost window.
-CREATE MACRO savgol_half(curve, width) AS least(width // 2, (len(curve) - 1) // 2);
-COMMENT ON MACRO savgol_half IS 'Half width of a Savitzky-Golay window, cut to the length of the curve.';
-
-CREATE MACRO savgol_point(y, h, j) AS
-  list_dot_product(y::DOUBLE[], list_transform(range(-h, h + 1), lambda i:
-    1.0 / (2 * h + 1)
-    + (i * j)::DOUBLE / (h * (h + 1) * (2 * h + 1) / 3.0)
-    + (i * i - h * (h + 1) / 3.0) * (j * j - h * (h + 1) / 3.0)
-      / (h * (h + 1) * (2 * h + 1) * (4.0 * h * h + 4 * h - 3) / 45.0)));
-COMMENT ON MACRO savgol_point IS 'Value at offset j of the parabola fitted to the 2h + 1 values y.';
-
-CREATE MACRO smooth_savgol(curve, width) AS CASE WHEN savgol_half(curve, width) < 1 THEN curve ELSE
-  list_transform(range(1, len(curve) + 1), lambda i: savgol_point(
-    curve[greatest(1, least(i - savgol_half(curve, width), len(curve) - 2 * savgol_half(curve, width)))
-         :greatest(1, least(i - savgol_half(curve, width), len(curve) - 2 * savgol_half(curve, width))) + 2 * savgol_half(curve, width)],
-    savgol_half(curve, width),
-    i - savgol_half(curve, width) - greatest(1, least(i - savgol_half(curve, width), len(curve) - 2 * savgol_half(curve, width))))) END;
-COMMENT ON MACRO smooth_savgol IS 'A curve as Savitzky-Golay of order 2 over width points: an even one is raised by one, and cut to the curve.';
-
-CREATE MACRO smooth(curve, width) AS smooth_savgol(curve, width);
-COMMENT ON MACRO smooth IS 'The smoothing of measures: smooth_savgol.';
-
 CREATE MACRO window_means(curve, width) AS
   list_transform(range(1, len(curve) - least(width, len(curve)) + 2), lambda i: list_avg(curve[i:i + least(width, len(curve)) - 1]));
 COMMENT ON MACRO window_means IS 'Means of all whole windows of width consecutive points; the width is cut to the curve.';
 
 CREATE MACRO stable_min(curve, width) AS list_min(window_means(curve, width));
-COMMENT ON MACRO stable_min IS 'Lowest mean of width consecutive points: stable_min(smooth(list(value ORDER BY epoch), 15), 10). Does not smooth by itself.';
+COMMENT ON MACRO stable_min IS 'Lowest mean of width consecutive points: stable_min(smooth_ema(list(value ORDER BY epoch), 0.6), 10). Does not smooth by itself.';
 
 CREATE MACRO stable_max(curve, width) AS list_max(window_means(curve, width));
 COMMENT ON MACRO stable_max IS 'Highest mean of width consecutive points. Does not smooth by itself.';

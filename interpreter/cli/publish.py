@@ -1,0 +1,42 @@
+"""The second half of a run: records into the database, measures and verdicts, reports."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from interpreter.plan.types import Plan
+from interpreter.project import Project
+from interpreter.report.write import write_reports
+from interpreter.results.ingest import ingest
+from interpreter.results.store import put_judgements
+from interpreter.verdicts.judge import judge
+from interpreter.verdicts.types import Judgement
+
+_SYMBOL = {"supported": "+", "contradicted": "x", "equivalent": "=", "undecided": "?", "anecdotal": "1"}
+
+
+def publish(project: Project, plan: Plan, *, quiet: bool = False, force: bool = False) -> tuple[Path, ...]:
+    """Ingest, judge, store and draw; returns the reports' paths. A database that is held says so, and nothing is lost."""
+    taken = ingest(project, [plan])
+    if taken.behind:
+        print(f"results.duckdb is behind: {taken.message}", file=sys.stderr)
+        print("nothing is lost: the record has everything, and the next `expt run` or `expt report` takes it in", file=sys.stderr)
+        return ()
+    judgements = judge(project, plan)
+    put_judgements(project, judgements)
+    paths = write_reports(project, plan, judgements, force=force)
+    if not quiet:
+        for judgement in judgements:
+            _print_verdicts(judgement)
+        print("report:" if len(paths) == 1 else "reports:")
+        for path in paths:
+            print(f"  {path}")
+    return paths
+
+
+def _print_verdicts(judgement: Judgement) -> None:
+    print(judgement.entry.id)
+    for verdict in judgement.verdicts:
+        mark = _SYMBOL.get(verdict.state, "-")
+        print(f"  [{mark}] {verdict.claim.name}: {verdict.state}. {verdict.explanation}".rstrip())

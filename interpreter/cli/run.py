@@ -1,0 +1,72 @@
+"""`expt run`: train what is not trained yet, then judge and draw."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from interpreter.cli.publish import publish
+from interpreter.cli.session import Session, open_session, show_problems
+from interpreter.errors import StageFailed, UsageError
+from interpreter.plan.types import Stage
+from interpreter.report.inputs import unchanged
+from interpreter.run.forecast import blocked_stages
+from interpreter.run.register import register, register_run
+from interpreter.run.sources import verify
+from interpreter.run.status import status_of
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the page; 3 when a stage failed, 130 when stopped."""
+    if args.jobs is not None and args.jobs < 1:
+        raise UsageError(f"--jobs takes a number from 1 up, got {args.jobs}")
+    session = open_session(args)
+    project, plan = session.project, session.plan
+    register(project, session.checked)
+    register_run(project, plan)
+    if not args.quiet:
+        show_problems(session.checked.problems)
+    states = {key: status_of(project, key).state for key in plan.stages}
+    blocked = blocked_stages(project, plan)
+    todo = {key: stage for key, stage in plan.stages.items() if states[key] != "done" and key not in blocked}
+    reused = sum(state == "done" for state in states.values())
+    if not args.quiet:
+        print(f"{plan.page}: {len(plan.stages)} stages, {reused} reused, {len(todo)} to run{f', {len(blocked)} blocked' if blocked else ''}")
+        for why in dict.fromkeys(blocked.values()):
+            print(f"blocked: {why}", file=sys.stderr)
+    code = 0
+    if todo:
+        verify(project, todo.values())
+        code = _execute(session, todo, args)
+    elif unchanged(project, plan) and project.database.is_file():
+        if not args.quiet:
+            print("nothing has changed; reports:")
+            _name_reports(session)
+        return StageFailed.exit_code if blocked else 0
+    publish(project, plan, quiet=args.quiet)
+    return code or (StageFailed.exit_code if blocked else 0)
+
+
+def _execute(session: Session, todo: dict[str, Stage], args: argparse.Namespace) -> int:
+    from interpreter.results.live import LiveIngest  # here: a run that reuses everything needs neither
+    from interpreter.run.execute import run_plan
+    from interpreter.run.progress import Display
+
+    with LiveIngest(session.project, session.plan), Display() as display:
+        outcome = run_plan(session.project, todo, jobs=args.jobs or 0, quiet=args.quiet, on_progress=display)
+    for key, error in outcome.failed.items():
+        print(f"failed: {todo[key].name} ({key[:12]}): {error.splitlines()[0]}", file=sys.stderr)
+        print(f"        the whole error is in runs/{key}/attempts/", file=sys.stderr)
+    for key, why in outcome.blocked.items():
+        print(f"blocked: {todo[key].name} ({key[:12]}): {why}", file=sys.stderr)
+    if outcome.stopped:
+        print(f"stopped; {outcome.hint}", file=sys.stderr)
+        return 130
+    return outcome.exit_code
+
+
+def _name_reports(session: Session) -> None:
+    from interpreter.report.inputs import report_path
+
+    for entry in session.plan.entries:
+        print(f"  {report_path(session.project, session.plan, entry)}")

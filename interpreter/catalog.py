@@ -28,18 +28,40 @@ _MODELS = "interpreter.spec.components.models"
 _OBJECTIVES = "interpreter.spec.components.objectives"
 
 LINES: tuple[Line, ...] = (
-    Line("dataset", "digits", f"{_DATASETS}:Digits", "interpreter.parts.datasets.digits:build",
-         "1,797 real 8x8 scans of handwritten digits, shipped with scikit-learn"),
-    Line("dataset", "image_folder", f"{_DATASETS}:ImageFolder", "interpreter.parts.datasets.image_folder:build",
-         "a folder of images per split, a folder per class in it"),
+    Line(
+        "dataset",
+        "digits",
+        f"{_DATASETS}:Digits",
+        "interpreter.parts.datasets.digits:build",
+        "1,797 real 8x8 scans of handwritten digits, shipped with scikit-learn",
+    ),
+    Line(
+        "dataset",
+        "image_folder",
+        f"{_DATASETS}:ImageFolder",
+        "interpreter.parts.datasets.image_folder:build",
+        "a folder of images per split, a folder per class in it",
+    ),
     Line("model", "mlp", f"{_MODELS}:Mlp", "interpreter.parts.models.mlp:build", "a multilayer perceptron"),
-    Line("model", "cnn2d", f"{_MODELS}:Cnn2d", "interpreter.parts.models.cnn2d:build", "a plain convolutional network for images"),
+    Line(
+        "model", "cnn2d", f"{_MODELS}:Cnn2d", "interpreter.parts.models.cnn2d:build", "a plain convolutional network for images"
+    ),
     Line("model", "timm", f"{_MODELS}:Timm", "interpreter.parts.models.timm:build", "any image model of the timm library"),
-    Line("objective", "classification", f"{_OBJECTIVES}:Classification", "interpreter.parts.objectives.classification:build",
-         "cross-entropy over classes"),
-    Line("objective", "regression", f"{_OBJECTIVES}:Regression", "interpreter.parts.objectives.regression:build",
-         "squared, absolute or Huber error of a number"),
-)  # fmt: skip
+    Line(
+        "objective",
+        "classification",
+        f"{_OBJECTIVES}:Classification",
+        "interpreter.parts.objectives.classification:build",
+        "cross-entropy over classes",
+    ),
+    Line(
+        "objective",
+        "regression",
+        f"{_OBJECTIVES}:Regression",
+        "interpreter.parts.objectives.regression:build",
+        "squared, absolute or Huber error of a number",
+    ),
+)
 
 # What a later release will build: the grammar knows the names, and says "not built yet".
 NOT_BUILT: dict[str, tuple[str, ...]] = {
@@ -74,7 +96,7 @@ def load(reference: str) -> Any:
 def config_class(kind: str, type_: str) -> type[Component]:
     """The config class of a component. Raises KeyError for an unknown type."""
     cls = load(_BY_NAME[kind, type_].config)
-    assert issubclass(cls, Component)
+    assert isinstance(cls, type) and issubclass(cls, Component)
     return cls
 
 

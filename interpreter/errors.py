@@ -17,10 +17,10 @@ is not in this tree.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 
 
-class Severity(str, Enum):
+class Severity(StrEnum):
     """How bad a Problem is: an error stops, a warning changes what may be concluded, a note is worth knowing."""
 
     ERROR = "error"
@@ -137,9 +137,9 @@ class Problems:
         A word that is no value at all (an alias, a number out of range) is told as that, and not again as a wrong value.
         """
         for other in self.found:
-            if other.place == problem.place and problem.place is not None:
-                if other.code in _NO_VALUE or (other.code, other.message) == (problem.code, problem.message):
-                    return
+            same_place = problem.place is not None and other.place == problem.place
+            if same_place and (other.code in _NO_VALUE or (other.code, other.message) == (problem.code, problem.message)):
+                return
         self.found.append(problem)
 
     @property

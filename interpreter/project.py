@@ -47,14 +47,17 @@ class Project:
 
     @property
     def specs(self) -> Path:
+        """The pages."""
         return self.root / "specs"
 
     @property
     def runs(self) -> Path:
+        """The record: a folder for each stage, by key."""
         return self.root / "runs"
 
     @property
     def ledger(self) -> Path:
+        """When claims and pages were first seen."""
         return self.runs / "ledger.jsonl"
 
     @property
@@ -64,14 +67,17 @@ class Project:
 
     @property
     def database(self) -> Path:
+        """The index over the record, made from it."""
         return self.root / "results.duckdb"
 
     @property
     def reports(self) -> Path:
+        """What is drawn."""
         return self.root / "reports"
 
     @property
     def data_lock(self) -> Path:
+        """Fingerprints of the named data sources."""
         return self.root / "data.lock"
 
     @property
@@ -135,6 +141,6 @@ def load_project(root: Path) -> Project:
         kind = _EXECUTION_TYPES.get(key)
         if kind is None:
             raise UsageError(f"{path}: [run] has no key `{key}`", hint=f"known: {', '.join(_EXECUTION_TYPES)}")
-        if type(value) is not kind or (kind is int and value < (0 if key != "threads" else 1)):
+        if type(value) is not kind or (isinstance(value, int) and value < (1 if key == "threads" else 0)):
             raise UsageError(f"{path}: [run] {key} must be a {kind.__name__} in range, got {value!r}")
     return Project(root, dict(data), Execution(**run))

@@ -143,7 +143,9 @@ def make_plan(
     file = f"specs/{page}.yaml"
     text = f"expt: 1\ndate: {page}\nentries:\n  {name}: {{}}\n"
     entry_fields.setdefault("title", "A first try")
-    entry = Entry(name=name, place=Place(file, 4, 3, len(name)), measures=dict(measures or {}), claims=tuple(claims), **entry_fields)
+    entry = Entry(
+        name=name, place=Place(file, 4, 3, len(name)), measures=dict(measures or {}), claims=tuple(claims), **entry_fields
+    )
     entries = (EntryPlan(page, f"{page}/{name}", profile, entry, tuple(planned), problems),)
     return Plan(page, profile, file, text, digest(text), f"Page of {page}", entries, stages)
 
@@ -307,7 +309,9 @@ def write_predictions(folder: Path, predictions: Predictions) -> list[str]:
     place = folder / "predictions" / predictions.split
     place.mkdir(parents=True, exist_ok=True)
     rows = len(predictions.ids)
-    targets = pa.table({"row": pa.array(range(rows), pa.int32()), "id": list(predictions.ids), "target": list(predictions.targets)})
+    targets = pa.table(
+        {"row": pa.array(range(rows), pa.int32()), "id": list(predictions.ids), "target": list(predictions.targets)}
+    )
     pq.write_table(targets, place / "targets.parquet")
     epochs = len(predictions.outputs)
     size = -(-epochs // predictions.segments)

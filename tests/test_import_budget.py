@@ -11,7 +11,21 @@ import pytest
 
 from tests.check.pages import PAGE
 
-HEAVY = {"torch", "torchvision", "lightning", "escnn", "timm", "duckdb", "altair", "numpy", "scipy", "pandas", "sklearn", "pyarrow", "rich"}
+HEAVY = {
+    "torch",
+    "torchvision",
+    "lightning",
+    "escnn",
+    "timm",
+    "duckdb",
+    "altair",
+    "numpy",
+    "scipy",
+    "pandas",
+    "sklearn",
+    "pyarrow",
+    "rich",
+}
 
 PROBE = """
 import json, sys

@@ -6,7 +6,7 @@ out, bit for bit, with a run that was never killed. The findings are in docs/dec
 
 Drivers: `hand` a bare loop (times only); `trainer` the Trainer as its manual shows it; `trainer-derived` the same with
 randomness derived from (seed, purpose, epoch, example) and no self.log; `trainer-patched` that, with the epoch given to
-the sampler before the resumed iterator is built and dropout seeded at the first batch; `fabric` a small own loop;
+the sampler as the checkpoint is loaded, before the resumed iterator is built; `fabric` a small own loop;
 `fabric-set-epoch` that loop with a sampler that has `set_epoch`, which a loader wrapped by Fabric calls by itself.
 """
 
@@ -24,6 +24,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import timeit
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -46,9 +48,8 @@ SIZES = {"tiny": (64, 16, 600), "large": (512, 850, 40)}  # hidden width, batch 
 TIMED = ("hand", "trainer", "trainer-derived", "fabric")
 ONE: dict[str, Any] = {"accelerator": "cpu", "devices": 1}
 QUIET: dict[str, Any] = {**ONE, "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-UNIT = "from lightning.pytorch import LightningModule"
-IMPORTS = ("pass", "import torch", "import lightning", "import lightning.fabric", "import lightning_fabric",
-           f"import lightning_fabric; {UNIT}")  # fmt: skip
+UNIT = "import lightning_fabric; from lightning.pytorch import LightningModule"
+IMPORTS = ("pass", "import torch", "import lightning", "import lightning.fabric", "import lightning_fabric", UNIT)
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,9 @@ class Noisy(TensorDataset):
 
 
 class Order(Sampler[tuple[int, int]]):
-    """(epoch, index) in the order of `epoch`, as that stands when iteration begins; Lightning sees it if `settable`."""
+    """(epoch, index) in the order of `epoch`, as that stands when iteration begins."""
 
-    def __init__(self, settable: bool) -> None:
-        self.epoch = 0
-        if settable:
-            self.set_epoch = partial(setattr, self, "epoch")
+    epoch = 0
 
     def __len__(self) -> int:
         return TRAIN
@@ -120,7 +118,9 @@ class Unit(L.LightningModule):
         super().__init__()
         self.driver, self.net, self.place, self.stop = driver, net, folder, tuple(stop)
         self.total, self.stamps, self.values = torch.zeros(()), list[float](), dict[str, Tensor]()
-        self.order = Order(settable=driver != "fabric")
+        self.order = Order()
+        if driver != "fabric":
+            self.order.set_epoch = partial(setattr, self.order, "epoch")  # Lightning calls it by this name
 
     def forward(self, x: Tensor) -> Tensor:
         self.stamps.append(time.perf_counter())
@@ -158,8 +158,6 @@ class Unit(L.LightningModule):
 
     def training_step(self, batch: Sequence[Tensor], batch_idx: int) -> Tensor:
         self.gate(self.current_epoch, batch_idx)
-        if self.driver == "trainer-patched" and batch_idx == 0:
-            self.begin(self.current_epoch)
         loss = cross_entropy(self(batch[0]), batch[1])
         if self.driver == "trainer":
             self.log("train_loss", loss, on_step=False, on_epoch=True)
@@ -242,9 +240,8 @@ def step_ms(driver: str, size: str) -> float:
     if driver.startswith("trainer"):
         L.Trainer(max_epochs=1, enable_checkpointing=False, **QUIET).fit(unit, loader)
     else:
-        fabric, model, optimizer = None, unit, torch.optim.AdamW(unit.parameters(), lr=PEAK)
-        if driver == "fabric":
-            fabric = L.Fabric(**ONE)
+        fabric, model, optimizer = L.Fabric(**ONE) if driver == "fabric" else None, unit, torch.optim.AdamW(unit.parameters())
+        if fabric:
             (model, optimizer), loader = fabric.setup(model, optimizer), fabric.setup_dataloaders(loader)
         for i, each in enumerate(loader):
             unit.total += own_step(fabric, model, optimizer, each, i)
@@ -255,11 +252,10 @@ def child(root: Path, cells: Sequence[Cell], stop: Sequence[int] = ()) -> None:
     """Train `cells` one after the other in a fresh process; with `stop`, SIGKILL it once it has parked there."""
     job = {"root": str(root), "cells": [asdict(cell) for cell in cells], "stop": stop}
     process = subprocess.Popen([sys.executable, __file__, "--job", json.dumps(job)])
-    while stop and process.poll() is None:
-        if (cells[0].folder(root) / "parked-{}-{}".format(*stop)).exists():
-            process.send_signal(signal.SIGKILL)
-            break
+    while stop and process.poll() is None and not (cells[0].folder(root) / "parked-{}-{}".format(*stop)).exists():
         time.sleep(0.02)
+    if stop:
+        process.send_signal(signal.SIGKILL)
     if process.wait() != (-signal.SIGKILL if stop else 0):
         raise RuntimeError(f"exit {process.returncode}: {job}")
 
@@ -299,8 +295,30 @@ def matrix(root: Path) -> list[dict[str, Any]]:
         return list(pool.map(partial(measure, root), [*cells, Cell("fabric-set-epoch", 0, 1, kill="inside")]))
 
 
-def import_seconds(statement: str) -> float:
-    """The seconds a fresh interpreter takes for `statement`, start-up included."""
-    start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", statement], check=True)
-    return time.perf_counter() - start
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure what should drive training.")
+    parser.add_argument("--out", type=Path, default=Path("results.json"))
+    parser.add_argument("--job", type=json.loads, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    logging.disable(logging.INFO)
+    warnings.filterwarnings("ignore", module="lightning")
+    if given.job:
+        for cell in (Cell(**each) for each in given.job["cells"]):
+            attempt(cell, cell.folder(Path(given.job["root"])), given.job["stop"])
+        return
+    torch.set_num_threads(1)
+    results: dict[str, Any] = {"torch": torch.__version__, "lightning": L.__version__, "cpus": os.cpu_count()}
+    results["step_ms"] = {size: [{driver: step_ms(driver, size) for driver in TIMED} for _ in range(9)] for size in SIZES}
+    results["import_s"] = {
+        each: timeit.repeat(lambda: subprocess.run([sys.executable, "-c", each], check=True), number=1, repeat=5) for each in IMPORTS
+    }
+    digits = load_digits()
+    with tempfile.TemporaryDirectory() as root:
+        images = torch.tensor(digits.images, dtype=torch.float32)[:, None] / 16
+        torch.save((images, torch.tensor(digits.target)), Path(root, "digits.pt"))
+        results["cells"] = matrix(Path(root))
+    given.out.write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()

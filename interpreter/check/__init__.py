@@ -1,0 +1,1 @@
+"""What types can not say: names, references to the past, shapes, arms, claims."""

@@ -22,7 +22,15 @@ class Arms:
     def all(self, node: Node | None, place: Place) -> dict[str, CheckedArm]:
         """Every arm that can be read, by name."""
         if not isinstance(node, Mapping) or not node.items:
-            self.problems.add(Problem("missing-key", "`arms` is missing: an entry compares arms", node.place if node else place, "arms", "a mapping of names"))
+            self.problems.add(
+                Problem(
+                    "missing-key",
+                    "`arms` is missing: an entry compares arms",
+                    node.place if node else place,
+                    "arms",
+                    "a mapping of names",
+                )
+            )
             return {}
         found = {}
         for name, below in node.items.items():
@@ -31,7 +39,9 @@ class Arms:
                 found[name] = arm
         baselines = [arm for arm in found.values() if arm.baseline]
         for arm in baselines[1:]:
-            self.problems.add(Problem("two-baselines", f"`{baselines[0].name}` is the baseline already", arm.place, f"arms.{arm.name}.baseline"))
+            self.problems.add(
+                Problem("two-baselines", f"`{baselines[0].name}` is the baseline already", arm.place, f"arms.{arm.name}.baseline")
+            )
         return found
 
     def _arm(self, name: str, node: Node, place: Place) -> CheckedArm | None:
@@ -41,7 +51,9 @@ class Arms:
             self._keys(node, path)
             said = node.get("baseline")
             if said is not None and not (isinstance(said, Scalar) and isinstance(said.value, bool)):
-                self.problems.add(Problem("wrong-type", "`baseline` is true or false", said.place, f"{path}.baseline", got=kind_of(said)))
+                self.problems.add(
+                    Problem("wrong-type", "`baseline` is true or false", said.place, f"{path}.baseline", got=kind_of(said))
+                )
             baseline = isinstance(said, Scalar) and said.value is True
             changes = node.get("set")
             if changes is not None:
@@ -49,11 +61,17 @@ class Arms:
             inner = node.get("chain")
             if inner is None:
                 if not any(key in node.items for key in _NOT_BUILT):
-                    self.problems.add(Problem("missing-key", f"arm `{name}` has no `chain`", place, path, expected="chain: [stage, ...]"))
+                    self.problems.add(
+                        Problem("missing-key", f"arm `{name}` has no `chain`", place, path, expected="chain: [stage, ...]")
+                    )
                 return None
             chain = inner
         if not isinstance(chain, Sequence) or not chain.items:
-            self.problems.add(Problem("wrong-type", f"arm `{name}` must be a chain of stages", chain.place, path, "[stage, ...]", kind_of(chain)))
+            self.problems.add(
+                Problem(
+                    "wrong-type", f"arm `{name}` must be a chain of stages", chain.place, path, "[stage, ...]", kind_of(chain)
+                )
+            )
             return None
         stages = self._chain(chain, root, path)
         if stages is None:
@@ -68,7 +86,14 @@ class Arms:
                 self.problems.add(Problem("not-built-yet", f"`{key}` is not built yet", node.keys[key], f"{path}.{key}"))
             elif key not in _ARM_KEYS:
                 self.problems.add(
-                    Problem("unknown-key", f"an arm has no key `{key}`", node.keys[key], f"{path}.{key}", got=key, hint=did_you_mean(key, _ARM_KEYS))
+                    Problem(
+                        "unknown-key",
+                        f"an arm has no key `{key}`",
+                        node.keys[key],
+                        f"{path}.{key}",
+                        got=key,
+                        hint=did_you_mean(key, _ARM_KEYS),
+                    )
                 )
 
     def _chain(self, chain: Sequence, root: Mapping, path: str) -> list[CheckedStage] | None:
@@ -79,12 +104,27 @@ class Arms:
         for item in chain.items:
             if not isinstance(item, Scalar) or item.text not in known.items:
                 got = item.text if isinstance(item, Scalar) else kind_of(item)
-                self.problems.add(Problem("unknown-stage", f"there is no stage `{got}`", item.place, path, got=got, hint=did_you_mean(got, known.items)))
+                self.problems.add(
+                    Problem(
+                        "unknown-stage",
+                        f"there is no stage `{got}`",
+                        item.place,
+                        path,
+                        got=got,
+                        hint=did_you_mean(got, known.items),
+                    )
+                )
                 whole = False
                 continue
             if item.text in [stage.name for stage in stages]:
                 self.problems.add(
-                    Problem("repeated-stage", f"stage `{item.text}` is twice in this chain", item.place, path, hint="give the second use a name of its own")
+                    Problem(
+                        "repeated-stage",
+                        f"stage `{item.text}` is twice in this chain",
+                        item.place,
+                        path,
+                        hint="give the second use a name of its own",
+                    )
                 )
                 whole = False
                 continue
@@ -101,21 +141,43 @@ class Arms:
         for stage, item in zip(stages, chain.items, strict=True):
             if stage.kind == "evaluate" and not fits:
                 self.problems.add(
-                    Problem("nothing-to-evaluate", f"`{stage.name}` evaluates the fit before it, and there is none", item.place, path, hint="put a fit before it")
+                    Problem(
+                        "nothing-to-evaluate",
+                        f"`{stage.name}` evaluates the fit before it, and there is none",
+                        item.place,
+                        path,
+                        hint="put a fit before it",
+                    )
                 )
             origin = stage.origin
-            if stage.kind == "fit" and origin.kind == "result" and not origin.entry and not origin.arm and origin.stage not in fits:
+            if (
+                stage.kind == "fit"
+                and origin.kind == "result"
+                and not origin.entry
+                and not origin.arm
+                and origin.stage not in fits
+            ):
                 self.problems.add(
-                    Problem("unknown-stage", f"`{stage.name}` starts from `{origin.stage}`, which is no fit before it in this chain", item.place, path,
-                            hint=did_you_mean(origin.stage, fits) if fits else "name the arm: arm.stage@best")
-                )  # fmt: skip
+                    Problem(
+                        "unknown-stage",
+                        f"`{stage.name}` starts from `{origin.stage}`, which is no fit before it in this chain",
+                        item.place,
+                        path,
+                        hint=did_you_mean(origin.stage, fits) if fits else "name the arm: arm.stage@best",
+                    )
+                )
             if stage.kind == "fit":
                 fits.append(stage.name)
             elif stage.name in ("train", "val", "test"):
                 self.problems.add(
-                    Problem("bad-name", f"an evaluate stage can't be called `{stage.name}`: its name is its split's", stage.place, f"stages.{stage.name}",
-                            hint=f"for instance `final` or `{stage.name}-set`")
-                )  # fmt: skip
+                    Problem(
+                        "bad-name",
+                        f"an evaluate stage can't be called `{stage.name}`: its name is its split's",
+                        stage.place,
+                        f"stages.{stage.name}",
+                        hint=f"for instance `final` or `{stage.name}-set`",
+                    )
+                )
 
     def _seeds(self, node: Node | None, stages: list[CheckedStage]) -> tuple[dict[str, tuple[int, ...]], tuple[str, ...]]:
         names = [stage.name for stage in stages]
@@ -133,7 +195,14 @@ class Arms:
         for name, below in node.items.items():
             if name not in known.items:
                 self.problems.add(
-                    Problem("unknown-stage", f"there is no stage `{name}`", node.keys[name], "seeds", got=name, hint=did_you_mean(name, known.items))
+                    Problem(
+                        "unknown-stage",
+                        f"there is no stage `{name}`",
+                        node.keys[name],
+                        "seeds",
+                        got=name,
+                        hint=did_you_mean(name, known.items),
+                    )
                 )
             given[name] = self._range(below, f"seeds.{name}")
         levels = tuple(name for name in names if name in given)
@@ -148,15 +217,25 @@ class Arms:
         if isinstance(node, Scalar) and type(node.value) is int and 1 <= node.value <= MAX_SEEDS:
             return tuple(range(node.value))
         if isinstance(node, Mapping) and set(node.items) == {"from", "n"}:
-            first, n = node.items["from"], node.items["n"]
-            if isinstance(first, Scalar) and isinstance(n, Scalar) and type(first.value) is int and type(n.value) is int:
-                if first.value >= 0 and 1 <= n.value <= MAX_SEEDS:
-                    return tuple(range(first.value, first.value + n.value))
+            first, n = (_count(node.items[key]) for key in ("from", "n"))
+            if first is not None and n is not None and 1 <= n <= MAX_SEEDS:
+                return tuple(range(first, first + n))
         if isinstance(node, Mapping) and {"min", "max"} <= set(node.items):
             self.problems.add(Problem("not-built-yet", "adaptive seeds are not built yet", node.place, path))
         else:
             self.problems.add(
-                Problem("bad-seeds", "seeds are a number of seeds, or where they begin and how many", node.place, path,
-                        f"1 to {MAX_SEEDS}, or {{from: 5, n: 5}}", kind_of(node))
-            )  # fmt: skip
+                Problem(
+                    "bad-seeds",
+                    "seeds are a number of seeds, or where they begin and how many",
+                    node.place,
+                    path,
+                    f"1 to {MAX_SEEDS}, or {{from: 5, n: 5}}",
+                    kind_of(node),
+                )
+            )
         return (0,)
+
+
+def _count(node: Node) -> int | None:
+    """A whole number from 0 up, or None."""
+    return node.value if isinstance(node, Scalar) and type(node.value) is int and node.value >= 0 else None

@@ -10,9 +10,9 @@ from typing import Literal, cast
 from interpreter.check.metrics import metric_of
 from interpreter.check.types import CheckedArm
 from interpreter.errors import Place, Problem, Problems
-from interpreter.spec.canonical import canonical, digest
 from interpreter.source.nodes import Mapping, Node, Scalar, kind_of
 from interpreter.spec.base import identity
+from interpreter.spec.canonical import canonical, digest
 from interpreter.spec.claims import Claim, Side, Waiver, plain
 from interpreter.spec.measures import Measure, Reference
 from interpreter.spec.names import arm_ref, did_you_mean
@@ -22,7 +22,16 @@ _NOT_BUILT = ("shape", "trend", "flat", "reproduces", "finishes")
 _COMPARISON = re.compile(r"\s*(?P<left>\S.*?)\s*(?P<relation>[<>~])\s*(?P<right>\S.*?)\s*")
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?%?")
 _QUANTIFIERS = ("all", "any", "mean", "best")
-RULES = ("measured-split", "unequal-epochs", "checkpoint-rule", "unscaled-rate", "numerics", "more-examples", "setting", "reference")
+RULES = (
+    "measured-split",
+    "unequal-epochs",
+    "checkpoint-rule",
+    "unscaled-rate",
+    "numerics",
+    "more-examples",
+    "setting",
+    "reference",
+)
 
 
 @dataclass(slots=True)
@@ -46,7 +55,9 @@ class Claims:
         if node is None:
             return ()
         if not isinstance(node, Mapping):
-            self.problems.add(Problem("wrong-type", "`expect` must be a mapping of names", node.place, "expect", "a mapping", kind_of(node)))
+            self.problems.add(
+                Problem("wrong-type", "`expect` must be a mapping of names", node.place, "expect", "a mapping", kind_of(node))
+            )
             return ()
         found = [self._claim(name, below, node.keys[name]) for name, below in node.items.items()]
         return tuple(claim for claim in found if claim is not None)
@@ -54,17 +65,33 @@ class Claims:
     def _claim(self, name: str, node: Node, place: Place) -> Claim | None:
         path = f"expect.{name}"
         if not isinstance(node, Mapping):
-            self.problems.add(Problem("wrong-type", f"claim `{name}` must be a mapping", node.place, path, "{claim: a < b, on: measure, margin: 0}"))
+            self.problems.add(
+                Problem(
+                    "wrong-type", f"claim `{name}` must be a mapping", node.place, path, "{claim: a < b, on: measure, margin: 0}"
+                )
+            )
             return None
         for key in node.items:
             if key in _NOT_BUILT:
                 self.problems.add(Problem("not-built-yet", f"`{key}` claims are not built yet", node.keys[key], path))
                 return None
             if key not in _KEYS:
-                self.problems.add(Problem("unknown-key", f"a claim has no key `{key}`", node.keys[key], path, got=key, hint=did_you_mean(key, _KEYS)))
+                self.problems.add(
+                    Problem(
+                        "unknown-key", f"a claim has no key `{key}`", node.keys[key], path, got=key, hint=did_you_mean(key, _KEYS)
+                    )
+                )
         said = node.get("claim") or node.get("value")
         if ("claim" in node.items) == ("value" in node.items) or not isinstance(said, Scalar):
-            self.problems.add(Problem("missing-key", f"claim `{name}` must say what is claimed", place, path, "claim: a < b, or value: measure < 0.5"))
+            self.problems.add(
+                Problem(
+                    "missing-key",
+                    f"claim `{name}` must say what is claimed",
+                    place,
+                    path,
+                    "claim: a < b, or value: measure < 0.5",
+                )
+            )
             return None
         found = _COMPARISON.fullmatch(str(said.text))
         if found is None:
@@ -72,7 +99,9 @@ class Claims:
             return None
         over = node.get("over")
         if isinstance(over, Scalar) and over.text != "seeds":
-            self.problems.add(Problem("not-built-yet", f"claims over `{over.text}` are not built yet", over.place, f"{path}.over"))
+            self.problems.add(
+                Problem("not-built-yet", f"claims over `{over.text}` are not built yet", over.place, f"{path}.over")
+            )
         relation = cast("Literal['<', '>', '~']", found["relation"])
         margin = self._margin(node, relation, place, path)
         on = node.get("on")
@@ -87,12 +116,18 @@ class Claims:
             return None
         return self._made(name, left, relation, right, margin, said, node)
 
-    def _made(self, name: str, left: Side, relation: Literal["<", ">", "~"], right: Side, margin: float, said: Scalar, node: Mapping) -> Claim | None:
+    def _made(
+        self, name: str, left: Side, relation: Literal["<", ">", "~"], right: Side, margin: float, said: Scalar, node: Mapping
+    ) -> Claim | None:
         if not left.arm:
-            self.problems.add(Problem("bad-claim", "the left side must be a measure of an arm", said.place, f"expect.{name}", got=said.text))
+            self.problems.add(
+                Problem("bad-claim", "the left side must be a measure of an arm", said.place, f"expect.{name}", got=said.text)
+            )
             return None
         if (left.arm, left.measure) == (right.arm, right.measure):
-            self.problems.add(Problem("bad-claim", "this compares a measure with itself", said.place, f"expect.{name}", got=said.text))
+            self.problems.add(
+                Problem("bad-claim", "this compares a measure with itself", said.place, f"expect.{name}", got=said.text)
+            )
             return None
         kind: Literal["order", "likeness", "value", "reference"] = "likeness" if relation == "~" else "order"
         if right.number is not None:
@@ -102,12 +137,26 @@ class Claims:
         named = {side.measure for side in (left, right) if side.measure}
         named |= {m.at for n in named if (m := self.scope.measures.get(n)) is not None and m.at}
         claimed = {
-            "left": plain(left), "relation": relation, "right": plain(right), "margin": margin, "over": "seeds",
+            "left": plain(left),
+            "relation": relation,
+            "right": plain(right),
+            "margin": margin,
+            "over": "seeds",
             "measures": {n: identity(self.scope.measures[n]) for n in sorted(named) if n in self.scope.measures},
-        }  # fmt: skip
+        }
         why = node.get("why")
-        return Claim(name, kind, left, relation, right, margin, said.text, digest(canonical(claimed)),
-                     why=str(why.text) if isinstance(why, Scalar) else "", place=said.place)  # fmt: skip
+        return Claim(
+            name,
+            kind,
+            left,
+            relation,
+            right,
+            margin,
+            said.text,
+            digest(canonical(claimed)),
+            why=str(why.text) if isinstance(why, Scalar) else "",
+            place=said.place,
+        )
 
     def _margin(self, node: Mapping, relation: str, place: Place, path: str) -> float | None:
         key, other = ("within", "margin") if relation == "~" else ("margin", "within")
@@ -116,14 +165,22 @@ class Claims:
             why = "a likeness says how near is near enough" if relation == "~" else "an order says by how much; 0 must be written"
             wrong = node.keys.get(other)
             hint = f"`{other}` belongs to the other kind of claim" if wrong else ""
-            self.problems.add(Problem("missing-key", f"`{key}` is missing: {why}", wrong or place, path, f"{key}: a number", hint=hint))
+            self.problems.add(
+                Problem("missing-key", f"`{key}` is missing: {why}", wrong or place, path, f"{key}: a number", hint=hint)
+            )
             return None
         if not isinstance(below, Scalar) or type(below.value) not in (int, float) or float(below.value or 0) < 0:
-            self.problems.add(Problem("wrong-type", f"`{key}` must be a number, not negative", below.place, f"{path}.{key}", got=kind_of(below)))
+            self.problems.add(
+                Problem("wrong-type", f"`{key}` must be a number, not negative", below.place, f"{path}.{key}", got=kind_of(below))
+            )
             return None
         value = float(below.value)  # type: ignore[arg-type]
         if relation == "~" and value == 0:
-            self.problems.add(Problem("bad-value", "`within: 0` can never be shown: no two measurements are equal", below.place, f"{path}.within"))
+            self.problems.add(
+                Problem(
+                    "bad-value", "`within: 0` can never be shown: no two measurements are equal", below.place, f"{path}.within"
+                )
+            )
             return None
         return value
 
@@ -135,15 +192,19 @@ class Claims:
         left = self._side(f"{arm.text}.{found['left']}", "", said, path)
         number = found["right"].replace("_", "")
         if not _NUMBER.fullmatch(number):
-            self.problems.add(Problem("bad-claim", "the right side of a value claim is a number", said.place, path, got=found["right"]))
+            self.problems.add(
+                Problem("bad-claim", "the right side of a value claim is a number", said.place, path, got=found["right"])
+            )
             return left, None
         value = float(number.rstrip("%")) / (100 if number.endswith("%") else 1)
         return left, Side(number=value)
 
     def _side(self, text: str, measure: str, said: Scalar, path: str) -> Side | None:
         head = text.split(" ")[0]
-        if head in _QUANTIFIERS and " " in text or "[" in text:
-            self.problems.add(Problem("not-built-yet", "claims over points of a sweep are not built yet", said.place, path, got=text))
+        if (head in _QUANTIFIERS and " " in text) or "[" in text:
+            self.problems.add(
+                Problem("not-built-yet", "claims over points of a sweep are not built yet", said.place, path, got=text)
+            )
             return None
         if text in self.scope.references and text not in self.scope.arms:
             return Side(reference=text, measure=measure)
@@ -153,16 +214,31 @@ class Claims:
         if arm not in known:
             elsewhere = arm_ref(arm) is not None
             self.problems.add(
-                Problem("unknown-arm", f"there is no arm {'' if elsewhere else 'or reference '}`{arm}`", said.place, path, got=text,
-                        hint=did_you_mean(arm, [*known, *self.scope.references]))
-            )  # fmt: skip
+                Problem(
+                    "unknown-arm",
+                    f"there is no arm {'' if elsewhere else 'or reference '}`{arm}`",
+                    said.place,
+                    path,
+                    got=text,
+                    hint=did_you_mean(arm, [*known, *self.scope.references]),
+                )
+            )
             return None
         if not measure:
-            self.problems.add(Problem("missing-key", "this claim doesn't say on which measure", said.place, path, "on: measure", text))
+            self.problems.add(
+                Problem("missing-key", "this claim doesn't say on which measure", said.place, path, "on: measure", text)
+            )
             return None
         if measure not in self.scope.measures:
             self.problems.add(
-                Problem("unknown-measure", f"there is no measure `{measure}`", said.place, path, got=measure, hint=did_you_mean(measure, self.scope.measures))
+                Problem(
+                    "unknown-measure",
+                    f"there is no measure `{measure}`",
+                    said.place,
+                    path,
+                    got=measure,
+                    hint=did_you_mean(measure, self.scope.measures),
+                )
             )
             return None
         why = self._measure_of(known[arm], measure)
@@ -180,7 +256,14 @@ class Claims:
         values = self.scope.references[name].values
         if measure not in values:
             self.problems.add(
-                Problem("unknown-measure", f"reference `{name}` has no value for `{measure}`", said.place, path, got=measure, hint=did_you_mean(measure, values))
+                Problem(
+                    "unknown-measure",
+                    f"reference `{name}` has no value for `{measure}`",
+                    said.place,
+                    path,
+                    got=measure,
+                    hint=did_you_mean(measure, values),
+                )
             )
             return None
         return Side(reference=name, measure=measure)
@@ -208,9 +291,20 @@ def waivers(node: Node | None, problems: Problems) -> tuple[Waiver, ...]:
         if not isinstance(rule, Scalar) or not isinstance(why, Scalar) or not why.text:
             problems.add(Problem("bad-waiver", "a waiver is {rule: ..., why: ...}", item.place, "allow", got=kind_of(item)))
         elif rule.text not in RULES:
-            problems.add(Problem("unknown-rule", f"there is no rule `{rule.text}`", rule.place, "allow", got=rule.text, hint=did_you_mean(rule.text, RULES)))
+            problems.add(
+                Problem(
+                    "unknown-rule",
+                    f"there is no rule `{rule.text}`",
+                    rule.place,
+                    "allow",
+                    got=rule.text,
+                    hint=did_you_mean(rule.text, RULES),
+                )
+            )
         else:
             found.append(Waiver(rule.text, why.text))
     if node is not None and isinstance(node, (Mapping, Scalar)):
-        problems.add(Problem("wrong-type", "`allow` is a list of waivers", node.place, "allow", "[{rule: ..., why: ...}]", kind_of(node)))
+        problems.add(
+            Problem("wrong-type", "`allow` is a list of waivers", node.place, "allow", "[{rule: ..., why: ...}]", kind_of(node))
+        )
     return tuple(found)

@@ -92,7 +92,11 @@ class Checker:
         known = root.items["stages"]
         assert isinstance(known, Mapping)
         if not known.items:
-            self.problems.add(Problem("missing-key", "`stages` is missing: arms are chains of stages", node.place, "stages", "a mapping of names"))
+            self.problems.add(
+                Problem(
+                    "missing-key", "`stages` is missing: arms are chains of stages", node.place, "stages", "a mapping of names"
+                )
+            )
         for name, below in known.items.items():
             stages.stage(name, below, root)
 
@@ -100,18 +104,32 @@ class Checker:
         """Put the arm that `text` (DATE/entry/arm) names into `found`."""
         ref = arm_ref(text)
         if ref is None:
-            self.problems.add(Problem("bad-reference", "this names no arm of another entry", place, got=text, expected="DATE/entry/arm"))
+            self.problems.add(
+                Problem("bad-reference", "this names no arm of another entry", place, got=text, expected="DATE/entry/arm")
+            )
             return
         if ref.date > page.date:
-            self.problems.add(Problem("later-reference", f"a page refers to its own date or an earlier one; {ref.date} is after {page.date}", place, got=text))
+            self.problems.add(
+                Problem(
+                    "later-reference",
+                    f"a page refers to its own date or an earlier one; {ref.date} is after {page.date}",
+                    place,
+                    got=text,
+                )
+            )
             return
         entry = self.library.entry(ref.date, ref.entry)
         if entry is None:
             names = [n for p in self.library.dated(ref.date) for n in p.entries]
             self.problems.add(
-                Problem("unknown-entry", f"there is no entry `{ref.date}/{ref.entry}`", place, got=text,
-                        hint=did_you_mean(ref.entry, names) if names else f"no page is dated {ref.date}")
-            )  # fmt: skip
+                Problem(
+                    "unknown-entry",
+                    f"there is no entry `{ref.date}/{ref.entry}`",
+                    place,
+                    got=text,
+                    hint=did_you_mean(ref.entry, names) if names else f"no page is dated {ref.date}",
+                )
+            )
             return
         entry_id = f"{ref.date}/{ref.entry}"
         if entry_id in self._reading:
@@ -123,10 +141,16 @@ class Checker:
 
     def _has_stage(self, arm: CheckedArm | None, text: str, stage: str, place: Place, arms: dict[str, CheckedArm]) -> bool:
         if arm is None:
-            self.problems.add(Problem("unknown-arm", f"there is no arm `{text}`", place, got=text, hint=did_you_mean(text.rpartition("/")[2], arms)))
+            self.problems.add(
+                Problem(
+                    "unknown-arm", f"there is no arm `{text}`", place, got=text, hint=did_you_mean(text.rpartition("/")[2], arms)
+                )
+            )
             return False
         fits = [s.name for s in arm.chain if s.kind == "fit"]
         if stage and stage not in fits:
-            self.problems.add(Problem("unknown-stage", f"arm `{text}` has no fit `{stage}`", place, got=stage, hint=did_you_mean(stage, fits)))
+            self.problems.add(
+                Problem("unknown-stage", f"arm `{text}` has no fit `{stage}`", place, got=stage, hint=did_you_mean(stage, fits))
+            )
             return False
         return True

@@ -11,6 +11,7 @@ from interpreter.errors import Problem, Problems
 from interpreter.source.nodes import Mapping, Node, Scalar, kind_of
 from interpreter.spec.base import Component, Config
 from interpreter.spec.components.contract import Dataset, Model, Objective
+from interpreter.spec.components.schedules import Schedule
 from interpreter.spec.names import did_you_mean, result_ref
 from interpreter.spec.page import KINDS, PageText
 from interpreter.spec.stages import EVALUATE_KEYS, FIT_KEYS, NOT_BUILT_KEYS, NOT_BUILT_KINDS, Keep, Start
@@ -37,17 +38,33 @@ class Stages:
         known = catalog.types(kind)
         if not isinstance(named, Scalar):
             self.problems.add(
-                Problem("missing-key", f"this {kind} has no `type`", mapping.place, path, expected=f"type: one of {', '.join(known)}")
+                Problem(
+                    "missing-key", f"this {kind} has no `type`", mapping.place, path, expected=f"type: one of {', '.join(known)}"
+                )
             )
             return None
         if named.text in catalog.NOT_BUILT.get(kind, ()):
-            self.problems.add(Problem("not-built-yet", f"the {kind} type `{named.text}` is not built yet", named.place, f"{path}.type", got=named.text))
+            self.problems.add(
+                Problem(
+                    "not-built-yet",
+                    f"the {kind} type `{named.text}` is not built yet",
+                    named.place,
+                    f"{path}.type",
+                    got=named.text,
+                )
+            )
             return None
         if named.text not in known:
             self.problems.add(
-                Problem(f"unknown-{kind}", f"there is no {kind} type `{named.text}`", named.place, f"{path}.type", got=named.text,
-                        hint=did_you_mean(named.text, known))
-            )  # fmt: skip
+                Problem(
+                    f"unknown-{kind}",
+                    f"there is no {kind} type `{named.text}`",
+                    named.place,
+                    f"{path}.type",
+                    got=named.text,
+                    hint=did_you_mean(named.text, known),
+                )
+            )
             return None
         return read(catalog.config_class(kind, named.text), mapping, self.problems, path)
 
@@ -55,12 +72,21 @@ class Stages:
         """The stage called `name`, or None with what is wrong with it."""
         path = f"stages.{name}"
         if not isinstance(node, Mapping):
-            self.problems.add(Problem("wrong-type", f"stage `{name}` must be a mapping", node.place, path, "a mapping", kind_of(node)))
+            self.problems.add(
+                Problem("wrong-type", f"stage `{name}` must be a mapping", node.place, path, "a mapping", kind_of(node))
+            )
             return None
         kinds = [key for key in ("fit", "evaluate", *NOT_BUILT_KINDS) if key in node.items]
         if len(kinds) != 1:
             self.problems.add(
-                Problem("stage-kind", f"stage `{name}` must say what it does", node.place, path, "one of fit, evaluate", ", ".join(kinds) or "neither")
+                Problem(
+                    "stage-kind",
+                    f"stage `{name}` must say what it does",
+                    node.place,
+                    path,
+                    "one of fit, evaluate",
+                    ", ".join(kinds) or "neither",
+                )
             )
             return None
         kind = kinds[0]
@@ -73,7 +99,14 @@ class Stages:
                 self.problems.add(Problem("not-built-yet", f"`{key}` is not built yet", node.keys[key], f"{path}.{key}"))
             elif key not in known:
                 self.problems.add(
-                    Problem("unknown-key", f"a {kind} stage has no key `{key}`", node.keys[key], f"{path}.{key}", got=key, hint=did_you_mean(key, known))
+                    Problem(
+                        "unknown-key",
+                        f"a {kind} stage has no key `{key}`",
+                        node.keys[key],
+                        f"{path}.{key}",
+                        got=key,
+                        hint=did_you_mean(key, known),
+                    )
                 )
         return self._fit(name, node, root, path) if kind == "fit" else self._evaluate(name, node, root, path)
 
@@ -82,22 +115,34 @@ class Stages:
         for key in ("fit", "data", "model", "schedule"):
             below = node.get(key)
             if below is None:
-                self.problems.add(Problem("missing-key", f"stage `{name}` has no `{key}`", node.place, path, expected=f"a key `{key}`"))
+                self.problems.add(
+                    Problem("missing-key", f"stage `{name}` has no `{key}`", node.place, path, expected=f"a key `{key}`")
+                )
                 parts[key] = None
             else:
                 parts[key] = self.component(STAGE_PARTS[key], below, root, f"{path}.{key}")
         head = self._part(catalog.load(catalog.HEAD), node, "head", path)
         keep = self._part(Keep, node, "keep", path)
         origin = self._origin(node, path)
-        data, objective, model, schedule = parts["data"], parts["fit"], parts["model"], parts["schedule"]
+        data, objective, model = parts["data"], parts["fit"], parts["model"]
+        schedule = cast("Schedule | None", parts["schedule"])
         if None in (data, objective, model, schedule, head, keep, origin):
             return None
         assert isinstance(data, Dataset) and isinstance(objective, Objective) and isinstance(model, Model)
         assert keep is not None and origin is not None
         stage = CheckedStage(
-            name, "fit", node.place, data, _called(node.items["data"]), objective=objective, model=model, head=head,
-            schedule=schedule, keep=keep, origin=origin,
-        )  # fmt: skip
+            name,
+            "fit",
+            node.place,
+            data,
+            _called(node.items["data"]),
+            objective=objective,
+            model=model,
+            head=head,
+            schedule=schedule,
+            keep=keep,
+            origin=origin,
+        )
         self._fits_together(stage, node, path)
         return stage
 
@@ -107,7 +152,9 @@ class Stages:
             return cls()
         if isinstance(below, Mapping):
             return read(cls, below, self.problems, f"{path}.{key}")
-        self.problems.add(Problem("wrong-type", f"`{key}` must be a mapping", below.place, f"{path}.{key}", "a mapping", kind_of(below)))
+        self.problems.add(
+            Problem("wrong-type", f"`{key}` must be a mapping", below.place, f"{path}.{key}", "a mapping", kind_of(below))
+        )
         return None
 
     def _origin(self, node: Mapping, path: str) -> Origin | None:
@@ -118,9 +165,15 @@ class Stages:
             return Origin("random")
         if not isinstance(start, Mapping):
             self.problems.add(
-                Problem("wrong-type", "`start` must say where the weights come from", start.place, f"{path}.start",
-                        "random, {from: stage@best} or {file: name, sha256: ...}", kind_of(start))
-            )  # fmt: skip
+                Problem(
+                    "wrong-type",
+                    "`start` must say where the weights come from",
+                    start.place,
+                    f"{path}.start",
+                    "random, {from: stage@best} or {file: name, sha256: ...}",
+                    kind_of(start),
+                )
+            )
             return None
         said = read(Start, start, self.problems, f"{path}.start")
         if said is None:
@@ -131,15 +184,25 @@ class Stages:
         ref, place = result_ref(said.source), start.items["from"].place
         if ref is None:
             self.problems.add(
-                Problem("bad-reference", "this names no checkpoint", place, f"{path}.start.from", "stage@best, arm.stage@last or DATE/entry/arm.stage@best",
-                        said.source)
-            )  # fmt: skip
+                Problem(
+                    "bad-reference",
+                    "this names no checkpoint",
+                    place,
+                    f"{path}.start.from",
+                    "stage@best, arm.stage@last or DATE/entry/arm.stage@best",
+                    said.source,
+                )
+            )
             return None
         if ref.point:
-            self.problems.add(Problem("not-built-yet", "points of sweeps are not built yet", place, f"{path}.start.from", got=said.source))
+            self.problems.add(
+                Problem("not-built-yet", "points of sweeps are not built yet", place, f"{path}.start.from", got=said.source)
+            )
             return None
         if ref.date > self.page.date:
-            self.problems.add(Problem("later-reference", f"{ref.date} is after this page's date", place, f"{path}.start.from", got=said.source))
+            self.problems.add(
+                Problem("later-reference", f"{ref.date} is after this page's date", place, f"{path}.start.from", got=said.source)
+            )
             return None
         entry = f"{ref.date}/{ref.entry}" if ref.entry else ""
         return Origin("result", said.take, entry, ref.arm, ref.stage, ref.checkpoint)
@@ -153,9 +216,15 @@ class Stages:
         chosen = part.text if isinstance(part, Scalar) else ("test" if "test" in splits else "val")
         if chosen not in splits:
             self.problems.add(
-                Problem("unknown-split", f"this dataset has no split `{chosen}`", part.place if part else node.place, f"{path}.part", ", ".join(splits),
-                        chosen)
-            )  # fmt: skip
+                Problem(
+                    "unknown-split",
+                    f"this dataset has no split `{chosen}`",
+                    part.place if part else node.place,
+                    f"{path}.part",
+                    ", ".join(splits),
+                    chosen,
+                )
+            )
             return None
         return CheckedStage(name, "evaluate", node.place, data, _called(node.items["evaluate"]), part=chosen)
 
@@ -165,11 +234,17 @@ class Stages:
         facts = stage.data.facts()
         if facts.task != stage.objective.task:
             self.problems.add(
-                Problem("objective-misfit", f"the objective wants a {stage.objective.task} target, and this dataset's is {facts.task}",
-                        node.items["fit"].place, f"{path}.fit")
-            )  # fmt: skip
+                Problem(
+                    "objective-misfit",
+                    f"the objective wants a {stage.objective.task} target, and this dataset's is {facts.task}",
+                    node.items["fit"].place,
+                    f"{path}.fit",
+                )
+            )
         if "train" not in facts.splits:
-            self.problems.add(Problem("unknown-split", "this dataset has no training split", node.items["data"].place, f"{path}.data"))
+            self.problems.add(
+                Problem("unknown-split", "this dataset has no training split", node.items["data"].place, f"{path}.data")
+            )
         if facts.shape is not None and (why := stage.model.misfit(facts.shape)):
             self.problems.add(Problem("model-misfit", f"the model {why}", node.items["model"].place, f"{path}.model"))
         split, _, metric = stage.keep.best.partition("/")
@@ -177,14 +252,27 @@ class Stages:
         if problem:
             keep = node.get("keep")
             place = keep.items["best"].place if isinstance(keep, Mapping) and "best" in keep.items else node.place
-            self.problems.add(Problem("unknown-metric", f"the best checkpoint can't be chosen by `{stage.keep.best}`: {problem}", place, f"{path}.keep.best"))
+            self.problems.add(
+                Problem(
+                    "unknown-metric",
+                    f"the best checkpoint can't be chosen by `{stage.keep.best}`: {problem}",
+                    place,
+                    f"{path}.keep.best",
+                )
+            )
         asked = node.get("metrics")
         for item in asked.items if asked is not None and not isinstance(asked, (Scalar, Mapping)) else ():
             if isinstance(item, Scalar) and item.text not in stage.objective.metrics:
                 self.problems.add(
-                    Problem("unknown-metric", f"this objective has no metric `{item.text}`", item.place, f"{path}.metrics", got=item.text,
-                            hint=did_you_mean(item.text, stage.objective.metrics))
-                )  # fmt: skip
+                    Problem(
+                        "unknown-metric",
+                        f"this objective has no metric `{item.text}`",
+                        item.place,
+                        f"{path}.metrics",
+                        got=item.text,
+                        hint=did_you_mean(item.text, stage.objective.metrics),
+                    )
+                )
 
 
 TRAIN_METRICS = ("loss",)

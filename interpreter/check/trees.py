@@ -29,7 +29,9 @@ class Trees:
         place = entry.place
         items: dict[str, Node] = {}
         for plural in KINDS:
-            items[plural] = Mapping(place, dict(page.components[plural]), {n: _key_place(page, plural, n) for n in page.components[plural]})
+            items[plural] = Mapping(
+                place, dict(page.components[plural]), {n: _key_place(page, plural, n) for n in page.components[plural]}
+            )
         stages = entry.get("stages")
         items["stages"] = self._stages(stages, page, profile, trail) if isinstance(stages, Mapping) else Mapping(place, {}, {})
         seeds = entry.get("seeds")
@@ -47,25 +49,42 @@ class Trees:
         if changes is None:
             if required:
                 self.problems.add(
-                    Problem("unknown-profile", f"this entry has no profile `{profile}`", entry.place, "profiles", got=profile,
-                            hint=did_you_mean(profile, known))
-                )  # fmt: skip
+                    Problem(
+                        "unknown-profile",
+                        f"this entry has no profile `{profile}`",
+                        entry.place,
+                        "profiles",
+                        got=profile,
+                        hint=did_you_mean(profile, known),
+                    )
+                )
             return root
         return self.change(root, changes, f"profiles.{profile}")
 
     def change(self, root: Mapping, changes: Node, path: str) -> Mapping:
         """`root` with every change of a `set` or a profile applied, in the order written."""
         if not isinstance(changes, Mapping):
-            self.problems.add(Problem("wrong-type", "changes are a mapping of paths to values", changes.place, path, "a mapping", kind_of(changes)))
+            self.problems.add(
+                Problem(
+                    "wrong-type", "changes are a mapping of paths to values", changes.place, path, "a mapping", kind_of(changes)
+                )
+            )
             return root
         for dotted, node in changes.items.items():
             steps = dotted.split(".")
             place = changes.keys[dotted]
             if steps[0] not in ROOTS:
                 self.problems.add(
-                    Problem("unknown-path", f"no path begins with `{steps[0]}`", place, path, f"one of {', '.join(ROOTS)}", dotted,
-                            did_you_mean(steps[0], ROOTS))
-                )  # fmt: skip
+                    Problem(
+                        "unknown-path",
+                        f"no path begins with `{steps[0]}`",
+                        place,
+                        path,
+                        f"one of {', '.join(ROOTS)}",
+                        dotted,
+                        did_you_mean(steps[0], ROOTS),
+                    )
+                )
                 continue
             changed = self._put(root, steps, node, place, dotted, 0)
             if isinstance(changed, Mapping):
@@ -80,19 +99,32 @@ class Trees:
             # A name stands here: change a copy of what it names.
             node = Mapping(node.place, {"extends": node}, {"extends": node.place})
         if not isinstance(node, Mapping):
-            self.problems.add(Problem("unknown-path", f"`{dotted}` goes through {kind_of(node)}", place, dotted, "a path through mappings", dotted))
+            self.problems.add(
+                Problem(
+                    "unknown-path", f"`{dotted}` goes through {kind_of(node)}", place, dotted, "a path through mappings", dotted
+                )
+            )
             return node
         below = node.get(step)
         if below is None and depth <= 1 and not (depth == 0 and step == "seeds"):
             self.problems.add(
-                Problem("unknown-path", f"`{dotted}`: there is no `{step}` here", place, dotted, got=dotted, hint=did_you_mean(step, node.items))
+                Problem(
+                    "unknown-path",
+                    f"`{dotted}`: there is no `{step}` here",
+                    place,
+                    dotted,
+                    got=dotted,
+                    hint=did_you_mean(step, node.items),
+                )
             )
             return node
         if below is None:
             below = Mapping(place, {}, {}) if rest else value
             if not rest:
                 return node.put(step, value, place)
-        return node.put(step, self._put(below, rest, value, place, dotted, depth + 1), place if not rest else node.keys.get(step, place))
+        return node.put(
+            step, self._put(below, rest, value, place, dotted, depth + 1), place if not rest else node.keys.get(step, place)
+        )
 
     def _stages(self, stages: Mapping, page: PageText, profile: str, trail: tuple[str, ...]) -> Mapping:
         out = Mapping(stages.place, {}, {})
@@ -110,12 +142,19 @@ class Trees:
         ref = stage_ref(node.text)
         if ref is None:
             self.problems.add(
-                Problem("bad-reference", "a stage is a mapping, or the definition of one elsewhere", node.place, got=node.text,
-                        expected="DATE/entry#stage")
-            )  # fmt: skip
+                Problem(
+                    "bad-reference",
+                    "a stage is a mapping, or the definition of one elsewhere",
+                    node.place,
+                    got=node.text,
+                    expected="DATE/entry#stage",
+                )
+            )
             return None
         if node.text in trail:
-            self.problems.add(Problem("cycle", f"this definition leads back to itself: {' -> '.join([*trail, node.text])}", node.place))
+            self.problems.add(
+                Problem("cycle", f"this definition leads back to itself: {' -> '.join([*trail, node.text])}", node.place)
+            )
             return None
         if ref.date > page.date:
             self.problems.add(_later(node, ref.date, page.date))
@@ -131,9 +170,14 @@ class Trees:
         stage = stages.get(ref.name)
         if not isinstance(stage, Mapping):
             self.problems.add(
-                Problem("unknown-stage", f"entry {ref.date}/{ref.entry} has no stage `{ref.name}`", node.place, got=node.text,
-                        hint=did_you_mean(ref.name, stages.items))
-            )  # fmt: skip
+                Problem(
+                    "unknown-stage",
+                    f"entry {ref.date}/{ref.entry} has no stage `{ref.name}`",
+                    node.place,
+                    got=node.text,
+                    hint=did_you_mean(ref.name, stages.items),
+                )
+            )
             return None
         for key, plural in STAGE_PARTS.items():
             part = stage.get(key)
@@ -146,19 +190,26 @@ class Trees:
     def _no_entry(self, node: Scalar, date: str, name: str) -> Problem:
         names = [entry for p in self.library.dated(date) for entry in p.entries]
         return Problem(
-            "unknown-entry", f"there is no entry `{date}/{name}`", node.place, got=node.text,
+            "unknown-entry",
+            f"there is no entry `{date}/{name}`",
+            node.place,
+            got=node.text,
             hint=did_you_mean(name, names) if names else f"no page is dated {date}",
-        )  # fmt: skip
+        )
 
     def component(self, plural: str, node: Node, root: Mapping, page: PageText, trail: tuple[str, ...] = ()) -> Mapping | None:
         """The full mapping of a component: a name looked up, `extends` followed, merged in order; None with a Problem."""
         if isinstance(node, Scalar):
             if not isinstance(node.value, str):
-                self.problems.add(Problem("wrong-type", f"{_article(KINDS[plural])} is named or written out", node.place, got=kind_of(node)))
+                self.problems.add(
+                    Problem("wrong-type", f"{_article(KINDS[plural])} is named or written out", node.place, got=kind_of(node))
+                )
                 return None
             return self._named(plural, node, root, page, trail)
         if isinstance(node, Sequence):
-            self.problems.add(Problem("wrong-type", f"{_article(KINDS[plural])} is a name or a mapping", node.place, got="a list"))
+            self.problems.add(
+                Problem("wrong-type", f"{_article(KINDS[plural])} is a name or a mapping", node.place, got="a list")
+            )
             return None
         base = node.get("extends")
         if base is None:
@@ -174,7 +225,9 @@ class Trees:
     def _named(self, plural: str, node: Scalar, root: Mapping, page: PageText, trail: tuple[str, ...]) -> Mapping | None:
         name = node.text
         if name in trail:
-            self.problems.add(Problem("cycle", f"`extends` leads back to itself: {' -> '.join([*trail, name])}", node.place, plural))
+            self.problems.add(
+                Problem("cycle", f"`extends` leads back to itself: {' -> '.join([*trail, name])}", node.place, plural)
+            )
             return None
         known = root.items.get(plural)
         assert isinstance(known, Mapping)
@@ -187,9 +240,15 @@ class Trees:
         if kind != "schedule" and is_type(kind, name):
             return Mapping(node.place, {"type": node}, {"type": node.place})
         self.problems.add(
-            Problem(f"unknown-{kind}", f"there is no {kind} `{name}`", node.place, got=name, expected=f"a name under `{plural}`, or a type",
-                    hint=did_you_mean(name, [*known.items, *(type_names(kind) if kind != "schedule" else ())]))
-        )  # fmt: skip
+            Problem(
+                f"unknown-{kind}",
+                f"there is no {kind} `{name}`",
+                node.place,
+                got=name,
+                expected=f"a name under `{plural}`, or a type",
+                hint=did_you_mean(name, [*known.items, *(type_names(kind) if kind != "schedule" else ())]),
+            )
+        )
         return None
 
     def _elsewhere(self, plural: str, node: Scalar, page: PageText, trail: tuple[str, ...]) -> Mapping | None:
@@ -205,15 +264,23 @@ class Trees:
             if ref.name in other.components[plural]:
                 root = Mapping(
                     node.place,
-                    {p: Mapping(node.place, dict(other.components[p]), dict.fromkeys(other.components[p], node.place)) for p in KINDS},
+                    {
+                        p: Mapping(node.place, dict(other.components[p]), dict.fromkeys(other.components[p], node.place))
+                        for p in KINDS
+                    },
                     dict.fromkeys(KINDS, node.place),
                 )
                 return self.component(plural, other.components[plural][ref.name], root, other, (*trail, node.text))
         names = [n for other in self.library.dated(ref.date) for n in other.components[plural]]
         self.problems.add(
-            Problem(f"unknown-{KINDS[plural]}", f"no page of {ref.date} defines `{plural}.{ref.name}`", node.place, got=node.text,
-                    hint=did_you_mean(ref.name, names))
-        )  # fmt: skip
+            Problem(
+                f"unknown-{KINDS[plural]}",
+                f"no page of {ref.date} defines `{plural}.{ref.name}`",
+                node.place,
+                got=node.text,
+                hint=did_you_mean(ref.name, names),
+            )
+        )
         return None
 
 
@@ -228,7 +295,9 @@ def type_names(kind: str) -> tuple[str, ...]:
 
 
 def _later(node: Scalar, date: str, own: str) -> Problem:
-    return Problem("later-reference", f"a page refers to its own date or an earlier one; {date} is after {own}", node.place, got=node.text)
+    return Problem(
+        "later-reference", f"a page refers to its own date or an earlier one; {date} is after {own}", node.place, got=node.text
+    )
 
 
 def _key_place(page: PageText, plural: str, name: str) -> Place:

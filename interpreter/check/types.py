@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from interpreter.errors import Place, Problem
 from interpreter.spec.components.contract import Dataset, Model, Objective
@@ -42,7 +42,7 @@ class CheckedStage:
     model: Model | None = None
     head: Head | None = None
     schedule: Schedule | None = None
-    keep: Keep = Keep()
+    keep: Keep = field(default_factory=Keep)
     origin: Origin = Origin("previous")
 
 

@@ -26,9 +26,12 @@ def parser() -> argparse.ArgumentParser:
 
     def verb(name: str, summary: str, example: str, page: bool = False) -> argparse.ArgumentParser:
         made = verbs.add_parser(
-            name, help=summary, description=summary[0].upper() + summary[1:] + ".", epilog=f"example:\n  {example}",
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            epilog=f"example:\n  {example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
-        )  # fmt: skip
+        )
         if page:
             made.add_argument("page", help=PAGE_HELP)
         return made
@@ -39,7 +42,9 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--format", choices=["text", "json"], default="text", help="json: one object a problem, one a line")
 
     plan = verb("plan", "show what a run would do, and why", "expt plan 2024-06-28 --profile laptop", page=True)
-    run = verb("run", "train what is not trained yet, then judge and draw", "expt run 2024-06-28 --arm naive --seeds 3", page=True)
+    run = verb(
+        "run", "train what is not trained yet, then judge and draw", "expt run 2024-06-28 --arm naive --seeds 3", page=True
+    )
     report = verb("report", "judge what there is and draw the report", "expt report 2024-06-28", page=True)
     show = verb("show", "print a page as it is understood", "expt show 2024-06-28 --resolved", page=True)
     for made in (plan, run, report, show):
@@ -101,7 +106,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import traceback  # only for a bug of ours
 
         traceback.print_exc()
-        print(f"expt {__version__}: this is a bug of ours, not of your page; please report it with the lines above", file=sys.stderr)
+        print(
+            f"expt {__version__}: this is a bug of ours, not of your page; please report it with the lines above", file=sys.stderr
+        )
         return ExptError.exit_code
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from importlib import import_module
 
-from interpreter.cli.publish import publish
 from interpreter.cli.session import Session, open_session, show_problems
 from interpreter.errors import StageFailed, UsageError
 from interpreter.plan.types import Stage
-from interpreter.report.inputs import unchanged
+from interpreter.report.inputs import report_path, unchanged
 from interpreter.run.forecast import blocked_stages
 from interpreter.run.register import register, register_run
 from interpreter.run.sources import verify
@@ -31,28 +31,29 @@ def run(args: argparse.Namespace) -> int:
     todo = {key: stage for key, stage in plan.stages.items() if states[key] != "done" and key not in blocked}
     reused = sum(state == "done" for state in states.values())
     if not args.quiet:
-        print(f"{plan.page}: {len(plan.stages)} stages, {reused} reused, {len(todo)} to run{f', {len(blocked)} blocked' if blocked else ''}")
+        held = f", {len(blocked)} blocked" if blocked else ""
+        print(f"{plan.page}: {len(plan.stages)} stages, {reused} reused, {len(todo)} to run{held}")
         for why in dict.fromkeys(blocked.values()):
             print(f"blocked: {why}", file=sys.stderr)
     code = 0
     if todo:
         verify(project, todo.values())
         code = _execute(session, todo, args)
-    elif unchanged(project, plan) and project.database.is_file():
+    elif unchanged(project, session.whole) and project.database.is_file():
         if not args.quiet:
             print("nothing has changed; reports:")
             _name_reports(session)
         return StageFailed.exit_code if blocked else 0
-    publish(project, plan, quiet=args.quiet)
+    # By name: a run that finds everything done and drawn never imports what judges and draws.
+    import_module("interpreter.cli.publish").publish(project, session.whole, quiet=args.quiet)
     return code or (StageFailed.exit_code if blocked else 0)
 
 
 def _execute(session: Session, todo: dict[str, Stage], args: argparse.Namespace) -> int:
-    from interpreter.results.live import LiveIngest  # here: a run that reuses everything needs neither
-    from interpreter.run.execute import run_plan
-    from interpreter.run.progress import Display
-
-    with LiveIngest(session.project, session.plan), Display() as display:
+    live = import_module("interpreter.results.live").LiveIngest(session.project, session.whole)
+    display = import_module("interpreter.run.progress").Display()
+    run_plan = import_module("interpreter.run.execute").run_plan
+    with live, display:
         outcome = run_plan(session.project, todo, jobs=args.jobs or 0, quiet=args.quiet, on_progress=display)
     for key, error in outcome.failed.items():
         print(f"failed: {todo[key].name} ({key[:12]}): {error.splitlines()[0]}", file=sys.stderr)
@@ -62,11 +63,9 @@ def _execute(session: Session, todo: dict[str, Stage], args: argparse.Namespace)
     if outcome.stopped:
         print(f"stopped; {outcome.hint}", file=sys.stderr)
         return 130
-    return outcome.exit_code
+    return int(outcome.exit_code)
 
 
 def _name_reports(session: Session) -> None:
-    from interpreter.report.inputs import report_path
-
     for entry in session.plan.entries:
         print(f"  {report_path(session.project, session.plan, entry)}")

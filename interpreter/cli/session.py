@@ -30,7 +30,8 @@ class Session:
     project: Project
     library: Library
     checked: CheckedPage
-    plan: Plan
+    plan: Plan  # what was asked for: all entries and arms, or those named
+    whole: Plan  # the whole page: what is stored and drawn
 
 
 def here() -> Project:
@@ -86,8 +87,10 @@ def open_session(args: argparse.Namespace) -> Session:
     _known("entry", entries, [entry.entry.name for entry in checked.entries])
     chosen = [entry for entry in checked.entries if not entries or entry.entry.name in entries]
     _known("arm", arms, [arm for entry in chosen for arm in entry.arms])
-    plan = build_plan(checked, read_lock(project.data_lock), entries=entries, arms=arms)
-    return Session(project, library, checked, plan)
+    locked = read_lock(project.data_lock)
+    whole = build_plan(checked, locked)
+    plan = build_plan(checked, locked, entries=entries, arms=arms) if entries or arms else whole
+    return Session(project, library, checked, plan, whole)
 
 
 def _known(what: str, names: tuple[str, ...], known: list[str]) -> None:
@@ -102,7 +105,7 @@ def show_problems(problems: list[Problem] | tuple[Problem, ...]) -> None:
         print(render_all(problems, _texts), file=sys.stderr)
         errors = sum(problem.severity.value == "error" for problem in problems)
         rest = len(problems) - errors
-        parts = [f"{errors} error{'s' * (errors != 1)}"] * bool(errors) + [f"{rest} warning{'s' * (rest != 1)} and notes"] * bool(rest)
+        parts = [f"{errors} error{'s' * (errors != 1)}"] * bool(errors) + [f"{rest} warning{'s' * (rest != 1)} and notes"] * bool(
+            rest
+        )
         print(f"\n{', '.join(parts)}", file=sys.stderr)
-
-

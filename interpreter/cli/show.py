@@ -8,7 +8,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from interpreter.cli.session import open_session, project_of, read, library_of
+from interpreter.cli.session import library_of, open_session, project_of, read
 from interpreter.plan.types import Plan
 
 

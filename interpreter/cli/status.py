@@ -27,7 +27,9 @@ def run(args: argparse.Namespace) -> int:
         if status.state != "new":
             label = name or _name(Record.of(project, key))
             print(f"  {key[:12]}  {label:<16} {status.state:<10} {_detail(status)}".rstrip())
-    print(", ".join(f"{count} {'not run' if state == 'new' else state}" for state, count in counts.items()) or "nothing was run yet")
+    print(
+        ", ".join(f"{count} {'not run' if state == 'new' else state}" for state, count in counts.items()) or "nothing was run yet"
+    )
     return 0
 
 

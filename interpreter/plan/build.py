@@ -17,7 +17,9 @@ from interpreter.spec.components.contract import Dataset, settings
 FORMAT = 1  # of the identity payload; raising it makes every key new
 
 
-def build_plan(checked: CheckedPage, locked: Mapping[str, Locked], *, entries: tuple[str, ...] = (), arms: tuple[str, ...] = ()) -> Plan:
+def build_plan(
+    checked: CheckedPage, locked: Mapping[str, Locked], *, entries: tuple[str, ...] = (), arms: tuple[str, ...] = ()
+) -> Plan:
     """The plan of `checked`, of all its entries and arms or only of those named.
 
     Raises: PageError for a start whose arm has not the seed that it would need.
@@ -52,7 +54,9 @@ class Builder:
         evaluations = tuple(stage.name for stage in arm.chain if stage.kind == "evaluate")
         return ArmPlan(name, tuple(s.name for s in arm.chain), arm.baseline, arm.main_stage, evaluations, trials, given)
 
-    def _chain(self, arm: CheckedArm, levels: Mapping[str, int], entry: CheckedEntry, until: str = "") -> tuple[tuple[str, str], ...]:
+    def _chain(
+        self, arm: CheckedArm, levels: Mapping[str, int], entry: CheckedEntry, until: str = ""
+    ) -> tuple[tuple[str, str], ...]:
         """The stages of one trial as (name, key), planned in order, up to and including `until`."""
         keys: list[tuple[str, str]] = []
         fit: CheckedStage | None = None
@@ -78,7 +82,13 @@ class Builder:
         return tuple(keys)
 
     def _start(
-        self, stage: CheckedStage, before: CheckedStage | None, fits: Mapping[str, str], levels: Mapping[str, int], arm: CheckedArm, entry: CheckedEntry
+        self,
+        stage: CheckedStage,
+        before: CheckedStage | None,
+        fits: Mapping[str, str],
+        levels: Mapping[str, int],
+        arm: CheckedArm,
+        entry: CheckedEntry,
     ) -> tuple[Origin, Input | None]:
         origin = stage.origin
         if origin.kind == "previous":
@@ -99,10 +109,17 @@ class Builder:
         out = {}
         for name, seeds in other.seeds.items():
             if len(seeds) > 1 and seed not in seeds:
-                raise PageError([
-                    Problem("missing-seed", f"`{stage.name}` starts from arm `{other.name}` of {other.entry_id} at seed {seed}, and it has none",
-                            stage.place, expected=f"seeds {seeds[0]} to {seeds[-1]}", got=str(seed))
-                ])  # fmt: skip
+                raise PageError(
+                    [
+                        Problem(
+                            "missing-seed",
+                            f"`{stage.name}` starts from arm `{other.name}` of {other.entry_id} at seed {seed}, and it has none",
+                            stage.place,
+                            expected=f"seeds {seeds[0]} to {seeds[-1]}",
+                            got=str(seed),
+                        )
+                    ]
+                )
             out[name] = seed if seed in seeds else seeds[0]
         return out
 
@@ -114,9 +131,13 @@ class Builder:
         begin: dict[str, Any] = how.get(origin.kind, {"kind": "stage", "take": origin.take})
         streams = {"data": data_id, "occurrence": drawn.count(data_id)}
         parts: dict[str, Config] = {
-            "objective": stage.objective, "data": stage.data, "model": stage.model, "head": stage.head,
-            "schedule": stage.schedule, "keep": stage.keep,
-        }  # fmt: skip
+            "objective": stage.objective,
+            "data": stage.data,
+            "model": stage.model,
+            "head": stage.head,
+            "schedule": stage.schedule,
+            "keep": stage.keep,
+        }
         need = self._need(stage.data)
         payload = {
             "format": FORMAT,
@@ -144,12 +165,24 @@ class Builder:
         }
         # What is measured is called by the split it is measured on; the stage's own name is the page's affair.
         full = {
-            "data": settings(stage.data), "part": stage.part, "name": stage.part, "objective": settings(fit.objective),
-            "model": settings(fit.model), "head": settings(fit.head),
-        }  # fmt: skip
+            "data": settings(stage.data),
+            "part": stage.part,
+            "name": stage.part,
+            "objective": settings(fit.objective),
+            "model": settings(fit.model),
+            "head": settings(fit.head),
+        }
         return self._add(stage, payload, full, (source,), need, 0)
 
-    def _add(self, stage: CheckedStage, payload: dict[str, Any], full: dict[str, Any], inputs: tuple[Input, ...], need: SourceNeed | None, seed: int) -> str:
+    def _add(
+        self,
+        stage: CheckedStage,
+        payload: dict[str, Any],
+        full: dict[str, Any],
+        inputs: tuple[Input, ...],
+        need: SourceNeed | None,
+        seed: int,
+    ) -> str:
         key = key_of(payload)
         if key not in self.stages:
             self.stages[key] = Stage(key, stage.kind, stage.name, payload, full, inputs, (need,) if need else (), seed)
@@ -192,7 +225,6 @@ def replicates(arm: CheckedArm) -> list[tuple[int, dict[str, int]]]:
         label = chosen[varying[0]] if len(varying) == 1 else index
         out.append((label, levels))
     return out
-
 
 
 def _input(source: Input) -> dict[str, str]:

@@ -26,7 +26,9 @@ def read_lock(path: Path) -> dict[str, Locked]:
         table = tomllib.loads(path.read_text("utf-8"))
         return {name: Locked(str(row["fingerprint"]), int(row["bytes"]), int(row["files"])) for name, row in table.items()}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{path} can't be read: {error}", hint="it is written by `expt data lock`; take it back from version control") from None
+        raise UsageError(
+            f"{path} can't be read: {error}", hint="it is written by `expt data lock`; take it back from version control"
+        ) from None
 
 
 def written(locked: dict[str, Locked]) -> str:

@@ -75,7 +75,8 @@ def disagreements(judgement: Judgement) -> tuple[str, ...]:
     for claim, stated in judgement.entry.entry.concludes.items():
         if claim not in verdicts:
             raise ReportError(
-                f"{judgement.entry.id}: `concludes` names `{claim}`, which isn't a claim", hint=f"claims: {names(tuple(verdicts), 24)}"
+                f"{judgement.entry.id}: `concludes` names `{claim}`, which isn't a claim",
+                hint=f"claims: {names(tuple(verdicts), 24)}",
             )
         computed = verdicts[claim].state
         if computed != stated:

@@ -53,7 +53,9 @@ def curves_figure(
     title = chart.title or "Learning curves: " + names([short_title(m) for m in metrics])
     wanted = {metric: _wanted(metric, arms, chart, plan, reader, entry.id, name) for metric in metrics}
     has = {(a, s) for a, s, _, _ in reader.available}
-    empty = sorted({w.arm for ws in wanted.values() for w in ws} - {w.arm for ws in wanted.values() for w in ws if (w.arm, w.stage) in has})
+    empty = sorted(
+        {w.arm for ws in wanted.values() for w in ws} - {w.arm for ws in wanted.values() for w in ws if (w.arm, w.stage) in has}
+    )
     if not any((w.arm, w.stage) in has for ws in wanted.values() for w in ws):
         stages = sorted({w.stage for ws in wanted.values() for w in ws})
         return Figure(name, "curves", title, chart.caption, "", notice=f"No data yet: stage {names(stages)} not run.")
@@ -110,12 +112,16 @@ def _wanted(
             found.append(Wanted(arm.name, stage, split, metric_name, metric))
     if not found:
         stages = sorted({stage for arm in arms for stage in arm.chain})
-        raise ReportError(f"{entry}: chart `{name}` draws `{metric}`, and no arm has that stage", hint=f"stages: {names(stages, 24)}")
+        raise ReportError(
+            f"{entry}: chart `{name}` draws `{metric}`, and no arm has that stage", hint=f"stages: {names(stages, 24)}"
+        )
     begun = {(a, s) for a, s, _, _ in reader.available}
     recorded = {(w.arm, w.stage) for w in found} & begun
     if recorded and not any((w.arm, w.stage, w.split, w.metric) in reader.available for w in found):
         there = sorted({f"{split}/{m}" for a, s, split, m in reader.available if (a, s) in recorded})
-        raise ReportError(f"{entry}: chart `{name}` draws `{metric}`, which isn't recorded", hint=f"there are: {names(there, 24)}")
+        raise ReportError(
+            f"{entry}: chart `{name}` draws `{metric}`, which isn't recorded", hint=f"there are: {names(there, 24)}"
+        )
     return found
 
 
@@ -191,10 +197,16 @@ def _caption(
     else:
         said.append("One seed: no band.")
     if chart.smooth:
-        how = f"Savitzky–Golay over {chart.smooth.savgol} epochs" if chart.smooth.savgol else f"moving average, weight {chart.smooth.ema:g}"
+        how = (
+            f"Savitzky–Golay over {chart.smooth.savgol} epochs"
+            if chart.smooth.savgol
+            else f"moving average, weight {chart.smooth.ema:g}"
+        )
         said.append(f"Means and bands are of smoothed curves ({how}); faint lines are not smoothed.")
     if len(ns) > 1:
-        said.append(f"Some epochs have fewer seeds (from {min(ns)}): means there are over those that reached them with a finite value.")
+        said.append(
+            f"Some epochs have fewer seeds (from {min(ns)}): means there are over those that reached them with a finite value."
+        )
     broken = sorted({f"{r['arm']}, seed {r['seed']}" for r in raw if r["value"] is None or not math.isfinite(r["value"])})
     if broken:
         said.append(f"Not finite in places, and left out of the mean there: {names(broken)}.")
@@ -216,5 +228,8 @@ def _alt(title: str, metrics: Sequence[str], means: Sequence[dict[str, Any]]) ->
     ends: dict[tuple[str, str], dict[str, Any]] = {}
     for row in means:
         ends[row["asked"], row["arm"]] = row
-    said = [f"{short_title(m)} ends at " + names([f"{number(r['mean'])} ({a})" for (k, a), r in ends.items() if k == m]) for m in metrics]
+    said = [
+        f"{short_title(m)} ends at " + names([f"{number(r['mean'])} ({a})" for (k, a), r in ends.items() if k == m])
+        for m in metrics
+    ]
     return f"{title}. " + "; ".join(said) + "."

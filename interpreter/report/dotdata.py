@@ -51,18 +51,29 @@ def forest_figure(name: str, chart: Chart, judgement: Judgement, look: Look, dat
     said = [chart.caption] if chart.caption else []
     levels = sorted({percent(v.level) for v in shown if v.lo is not None})
     said.append(
-        "Diamond: mean difference" + (f"; bar: its interval ({names(levels)})" if levels else "") + "; small strokes: single seeds; "
+        "Diamond: mean difference"
+        + (f"; bar: its interval ({names(levels)})" if levels else "")
+        + "; small strokes: single seeds; "
         "shaded: where the claim would hold. A claim is supported when the whole bar is in the shade."
     )
     if silent:
         said.append(f"Without a difference so far: {names(silent)}.")
     alt = f"{title}. " + "; ".join(
-        f"{v.claim.name}: {state_word(v.state).text}, {number(v.effect)}" + (f", interval {b}" if (b := interval(v.lo, v.hi)) else "")
+        f"{v.claim.name}: {state_word(v.state).text}, {number(v.effect)}"
+        + (f", interval {b}" if (b := interval(v.lo, v.hi)) else "")
         for v in shown
     )
     drawn = forest.chart(panels, look, page=True)
     file = forest.chart(panels, look, page=False)[0]
-    return Figure(name, "forest", title, " ".join(said), alt + ".", tuple(c.to_dict(validate=False) for c in drawn), file.to_dict(validate=False))
+    return Figure(
+        name,
+        "forest",
+        title,
+        " ".join(said),
+        alt + ".",
+        tuple(c.to_dict(validate=False) for c in drawn),
+        file.to_dict(validate=False),
+    )
 
 
 def _measure(claim: Claim) -> str:
@@ -112,18 +123,28 @@ def measures_figure(name: str, chart: Chart, judgement: Judgement, reader: Reade
         if measure not in entry.entry.measures:
             raise ReportError(
                 f"{entry.id}: chart `{name}` shows the measure `{measure}`, which isn't there",
-                hint=f"measures: {names(tuple(entry.entry.measures), 24)}" if entry.entry.measures else "define it under `measures:`",
+                hint=f"measures: {names(tuple(entry.entry.measures), 24)}"
+                if entry.entry.measures
+                else "define it under `measures:`",
             )
     title = chart.title or f"Each trial's {names(wanted)}"
     arms = [arm.name for arm in entry.arms if chart.arms is None or arm.name in chart.arms]
     seeds = (chart.where or {}).get("seed")
-    kept = [m for m in judgement.measures if m.arm in arms and (seeds is None or m.seed in (seeds if isinstance(seeds, list) else [seeds]))]
+    kept = [
+        m
+        for m in judgement.measures
+        if m.arm in arms and (seeds is None or m.seed in (seeds if isinstance(seeds, list) else [seeds]))
+    ]
     values = [m for m in kept if m.measure in wanted and m.value is not None and math.isfinite(m.value)]
     if not values:
         return Figure(name, "measures", title, chart.caption, "", notice="No data yet: no trial has a value.")
     panels, outside = [], []
     for measure in wanted:
-        dots = [{"arm": m.arm, "order": arms.index(m.arm), "seed": m.seed, "value": m.value, "epoch": m.epoch} for m in values if m.measure == measure]
+        dots = [
+            {"arm": m.arm, "order": arms.index(m.arm), "seed": m.seed, "value": m.value, "epoch": m.epoch}
+            for m in values
+            if m.measure == measure
+        ]
         if not dots:
             continue
         found = {arm: summary([d["value"] for d in dots if d["arm"] == arm]) for arm in arms}
@@ -141,7 +162,11 @@ def measures_figure(name: str, chart: Chart, judgement: Judgement, reader: Reade
             else:
                 lines.append((value, text, "right" if value > (low + high) / 2 else "left"))
         joined = any(sum(d["seed"] == s for d in dots) > 1 for s in {d["seed"] for d in dots})
-        panels.append(measures.Panel(_axis(measure, judgement), data.add("dots", dots), data.add("summary", means), tuple(arms), joined, tuple(lines)))
+        panels.append(
+            measures.Panel(
+                _axis(measure, judgement), data.add("dots", dots), data.add("summary", means), tuple(arms), joined, tuple(lines)
+            )
+        )
     drawn_charts = measures.chart(panels, look, page=True)
     file = measures.chart(panels, look, page=False)[0]
     caption = _caption(chart, kept, wanted, outside, any(p.joined for p in panels), any(p.lines for p in panels))

@@ -33,9 +33,7 @@ class DataSets:
         return name
 
 
-def figures(
-    judgement: Judgement, plan: Plan, reader: Reader, look: theme.Look
-) -> tuple[tuple[Figure, ...], Mapping[str, Rows]]:
+def figures(judgement: Judgement, plan: Plan, reader: Reader, look: theme.Look) -> tuple[tuple[Figure, ...], Mapping[str, Rows]]:
     """All figures in the order of the report (forest, curves, measures), and the data sets they name.
 
     What the page asks for, and besides that one of each kind it does not ask for, where there is something to draw.
@@ -75,7 +73,12 @@ def _check_arms(name: str, chart: Chart, judgement: Judgement) -> None:
     arms: Sequence[str] = [arm.name for arm in judgement.entry.arms]
     for arm in chart.arms or ():
         if arm not in arms:
-            raise ReportError(f"{judgement.entry.id}: chart `{name}` names the arm `{arm}`, which isn't there", hint=f"arms: {names(tuple(arms), 24)}")
+            raise ReportError(
+                f"{judgement.entry.id}: chart `{name}` names the arm `{arm}`, which isn't there",
+                hint=f"arms: {names(tuple(arms), 24)}",
+            )
     for key in chart.where or {}:
         if key != "seed":
-            raise ReportError(f"{judgement.entry.id}: chart `{name}` has `where: {key}`, by which trials can't be chosen", hint="known: seed")
+            raise ReportError(
+                f"{judgement.entry.id}: chart `{name}` has `where: {key}`, by which trials can't be chosen", hint="known: seed"
+            )

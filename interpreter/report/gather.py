@@ -71,7 +71,12 @@ def _findings(entry: EntryPlan, reader: Reader) -> tuple[Finding, ...]:
     for row in reader.stages:
         if row["state"] in {"failed", "died", "stopped", "unreadable"}:
             why = f": {row['error']}" if row["error"] else ""
-            how = {"failed": "failed", "died": "ended without its result", "stopped": "was stopped", "unreadable": "can't be read"}[row["state"]]
+            how = {
+                "failed": "failed",
+                "died": "ended without its result",
+                "stopped": "was stopped",
+                "unreadable": "can't be read",
+            }[row["state"]]
             at = f" at epoch {row['epochs']} of {row['planned_epochs']}" if row["planned_epochs"] else ""
             found[Finding("warning", f"{row['arm']}, seed {row['seed']}", f"stage {row['stage']} {how}{at}{why}")] = None
     for problem in entry.problems:
@@ -140,7 +145,18 @@ def _stages(entry: EntryPlan, plan: Plan, reader: Reader) -> tuple[tuple[StageLi
             where = environments.setdefault(words, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[len(environments) % 26])
         epochs = f"{row['epochs']} of {row['planned_epochs']}" if row["planned_epochs"] else ""
         state = "not run" if row["state"] == "new" else row["state"]
-        lines.append(StageLine(key[:SHORT_KEY], row["stage"], names(list(users[key]), 4), row["stage_seed"], state, epochs, row["attempts"], where))
+        lines.append(
+            StageLine(
+                key[:SHORT_KEY],
+                row["stage"],
+                names(list(users[key]), 4),
+                row["stage_seed"],
+                state,
+                epochs,
+                row["attempts"],
+                where,
+            )
+        )
     return tuple(lines), tuple((name, words) for words, name in environments.items())
 
 

@@ -45,7 +45,9 @@ def inputs_hash(project: Project, entry_plan: EntryPlan, plan: Plan) -> str:
         "source": source_hash(),
         "page": [plan.page, plan.profile, plan.file, plan.title],
         "entry": _plain(entry_plan),
-        "stages": {key: [_plain(plan.stages[key].settings) if key in plan.stages else None, _record(project, key)] for key in keys},
+        "stages": {
+            key: [_plain(plan.stages[key].settings) if key in plan.stages else None, _record(project, key)] for key in keys
+        },
         "ledger": _ledger(project, entry_plan),
     }
     text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

@@ -39,7 +39,9 @@ class _Renderer(RendererHTML):
 
 def html(text: str, profile: str = "") -> str:
     """`text` (Markdown) as HTML. Headings start at the third level, below the report's own."""
-    parser = MarkdownIt("commonmark", {"html": False, "typographer": False}, renderer_cls=_Renderer).enable(["table", "strikethrough"])
+    parser = MarkdownIt("commonmark", {"html": False, "typographer": False}, renderer_cls=_Renderer).enable(
+        ["table", "strikethrough"]
+    )
     tokens = parser.parse(text)
     for token in _all(tokens):
         if token.type in {"heading_open", "heading_close"}:

@@ -128,7 +128,9 @@ def sentence(text: str) -> str:
     """`text` with a capital where it begins with a plain word, and a full stop."""
     text = text.rstrip(".")
     first = text.split(" ", 1)[0]
-    return (text[:1].upper() + text[1:] if first.isalpha() and first.islower() and len(first) > 1 and "." not in first else text) + "."
+    return (
+        text[:1].upper() + text[1:] if first.isalpha() and first.islower() and len(first) > 1 and "." not in first else text
+    ) + "."
 
 
 def confound_heading(verdict: Verdict) -> str:
@@ -159,7 +161,11 @@ def _figure(figure: Figure, content: Content) -> str:
     panels = "".join(f'<div class="panel" id="{_panel(figure, i)}"></div>' for i in range(len(figure.panels)))
     stem = f"figures/{content.plan.entry.name}-{figure.name}"
     links = f'<span class="files"><a href="{stem}.svg">SVG</a> · <a href="{stem}.png">PNG</a></span>'
-    hint = ' <span class="hint">Drag to move along x, shift and wheel to zoom, double click to reset.</span>' if figure.kind == "curves" else ""
+    hint = (
+        ' <span class="hint">Drag to move along x, shift and wheel to zoom, double click to reset.</span>'
+        if figure.kind == "curves"
+        else ""
+    )
     return (
         f'<figure id="figure-{figure.name}">{title}{_legend(figure, content.look)}'
         f'<div class="panels{wide}" role="img" aria-label="{escape(figure.alt)}">{panels}</div>'
@@ -176,7 +182,9 @@ def _legend(figure: Figure, look: theme.Look) -> str:
         i = look.arms.index(arm)
         dash = "" if look.dashes[i] == (1, 0) else f' stroke-dasharray="{" ".join(map(str, look.dashes[i]))}"'
         swatch = f'<svg width="24" height="8" aria-hidden="true"><path d="M0 4H24" stroke="var(--arm-{i})" stroke-width="2.6"{dash}/></svg>'
-        items.append(f'<li><button type="button" data-arm="{escape(arm)}" aria-pressed="true">{swatch}{escape(arm)}</button></li>')
+        items.append(
+            f'<li><button type="button" data-arm="{escape(arm)}" aria-pressed="true">{swatch}{escape(arm)}</button></li>'
+        )
     return f'<ul class="legend" aria-label="Arms: press to mute">{"".join(items)}</ul>'
 
 
@@ -219,7 +227,9 @@ def _updates(content: Content) -> str:
         if update.entry:
             link = f'<p><a href="{escape(markdown.entry_link(update.entry, content.plan.profile, "html"))}">{escape(update.entry)}</a></p>'
         text = markdown.html(update.text, content.plan.profile)
-        items.append(f'<li><time datetime="{escape(update.date)}">{escape(update.date)}</time><div class="notes">{text}{link}</div></li>')
+        items.append(
+            f'<li><time datetime="{escape(update.date)}">{escape(update.date)}</time><div class="notes">{text}{link}</div></li>'
+        )
     return f'<section><h2>Updates</h2>\n<ul class="updates">{"".join(items)}</ul></section>' if items else ""
 
 
@@ -234,12 +244,17 @@ def _conclusion(content: Content) -> str:
 def _assumed(content: Content) -> str:
     if not content.assumed:
         return ""
-    items = "".join(f"<li><code>{escape(path)}</code>{': ' + escape(value) if value else ''}</li>" for path, value in content.assumed)
+    items = "".join(
+        f"<li><code>{escape(path)}</code>{': ' + escape(value) if value else ''}</li>" for path, value in content.assumed
+    )
     return f"<section><h2>Assumed</h2>\n<p>Settings that the notebook did not tell, and this page chose:</p><ul>{items}</ul></section>"
 
 
 def _provenance(content: Content) -> str:
-    head = "".join(f'<th scope="col" class="text">{c}</th>' for c in ("stage", "key", "seed", "used by", "state", "epochs", "attempts", "made with"))
+    head = "".join(
+        f'<th scope="col" class="text">{c}</th>'
+        for c in ("stage", "key", "seed", "used by", "state", "epochs", "attempts", "made with")
+    )
     body = "".join(
         f'<tr><th scope="row">{escape(s.name)}</th><td class="text key">{s.key}</td><td class="text">{s.seed}</td><td class="text">{escape(s.used_by)}</td>'
         f'<td class="text">{escape(s.state)}</td><td class="text">{s.epochs}</td><td class="text">{s.attempts or ""}</td><td class="text">{s.environment}</td></tr>'
@@ -264,7 +279,9 @@ def _panel(figure: Figure, i: int) -> str:
 
 def _scripts(content: Content, bundle: str) -> str:
     charts = {
-        _panel(figure, i): {"spec": spec, "uses": sorted(named(spec))} for figure in content.figures for i, spec in enumerate(figure.panels)
+        _panel(figure, i): {"spec": spec, "uses": sorted(named(spec))}
+        for figure in content.figures
+        for i, spec in enumerate(figure.panels)
     }
     if not charts:
         return ""
@@ -310,5 +327,3 @@ def index(title: str, entries: Sequence[Mapping[str, str]]) -> str:
 @cache
 def _template(name: str) -> str:
     return (files("interpreter.report") / "templates" / name).read_text("utf-8")
-
-

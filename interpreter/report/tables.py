@@ -40,7 +40,9 @@ def tables(judgement: Judgement, reader: Reader) -> tuple[Grid, ...]:
         return tuple(_grid(name, table, judgement, reader, table.format) for name, table in entry.tables.items())
     if not entry.measures:
         return ()
-    table = Table(columns=list(entry.measures), caption="All measures by arm: mean and half-width of its 95 % interval over seeds.")
+    table = Table(
+        columns=list(entry.measures), caption="All measures by arm: mean and half-width of its 95 % interval over seeds."
+    )
     return (_grid("measures", table, judgement, reader, ""),)
 
 

@@ -38,7 +38,11 @@ def twin(content: Content) -> str:
             link = f" ([{u.entry}]({markdown.entry_link(u.entry, profile, 'md')}))" if u.entry else ""
             parts.append(f"**{u.date}** {markdown.twin(u.text, profile)}{link}")
     if content.conclusion.strip() or content.disagreements:
-        parts += ["## Conclusion", markdown.twin(content.conclusion, profile), *(f"> {_plain(text)}" for text in content.disagreements)]
+        parts += [
+            "## Conclusion",
+            markdown.twin(content.conclusion, profile),
+            *(f"> {_plain(text)}" for text in content.disagreements),
+        ]
     if content.assumed:
         items = "\n".join(f"- `{path}`{': ' + value if value else ''}" for path, value in content.assumed)
         parts += ["## Assumed", f"Settings that the notebook did not tell, and this page chose:\n\n{items}"]
@@ -56,7 +60,9 @@ def _verdict(verdict: Verdict) -> str:
     said = []
     if verdict.effect is not None:
         bounds = interval(verdict.lo, verdict.hi)
-        said.append(effect_text(verdict) + (f" ({percent(verdict.level)} interval {bounds})" if bounds else "") + f", n = {verdict.n}")
+        said.append(
+            effect_text(verdict) + (f" ({percent(verdict.level)} interval {bounds})" if bounds else "") + f", n = {verdict.n}"
+        )
     lines.append("  " + ", ".join([*said, registered(verdict)]) + ".")
     lines += [f"  {_plain(sentence(verdict.explanation))}"] if verdict.explanation else []
     lines += [f"  Expected because {_plain(verdict.claim.why.rstrip('.'))}."] if verdict.claim.why else []
@@ -87,10 +93,15 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _provenance(content: Content) -> str:
-    lines = [f"- {_plain(name)}: {_plain(origin)}" + (f", fingerprint `{mark}`" if mark else "") for name, origin, mark in content.data]
+    lines = [
+        f"- {_plain(name)}: {_plain(origin)}" + (f", fingerprint `{mark}`" if mark else "") for name, origin, mark in content.data
+    ]
     lines += [f"- **{name}**: {_plain(words)}" for name, words in content.environments]
     head = ("stage", "key", "seed", "used by", "state", "epochs", "attempts", "made with")
-    rows = [(s.name, f"`{s.key}`", str(s.seed), s.used_by, s.state, s.epochs, str(s.attempts or ""), s.environment) for s in content.stages]
+    rows = [
+        (s.name, f"`{s.key}`", str(s.seed), s.used_by, s.state, s.epochs, str(s.attempts or ""), s.environment)
+        for s in content.stages
+    ]
     table = "\n".join([_row(head), "|" + " --- |" * len(head), *(_row(row) for row in rows)])
     summary = f"<details><summary>Provenance: {len(content.stages)} stages, their keys, versions and data</summary>"
     return "\n\n".join([summary, "\n".join(lines), table, "</details>"])

@@ -81,7 +81,9 @@ def _write_index(folder: Path, plan: Plan) -> None:
     stamps.sort(key=lambda stamp: (order.get(str(stamp["name"]), len(order)), str(stamp["name"])))
     if len(stamps) < 2:
         return
-    entries = [{"href": f"{s['name']}.html", **{k: str(s.get(k, "")) for k in ("title", "question", "states", "origin")}} for s in stamps]
+    entries = [
+        {"href": f"{s['name']}.html", **{k: str(s.get(k, "")) for k in ("title", "question", "states", "origin")}} for s in stamps
+    ]
     title = plan.title or f"Page of {plan.page}"
     title += f" (profile {plan.profile}: not full scale)" if plan.profile else ""
     data = page.index(title, entries).encode("utf-8")

@@ -1,0 +1,1 @@
+"""The database: an index over the record, and what people query."""

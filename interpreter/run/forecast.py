@@ -29,9 +29,16 @@ class Forecast:
         """The same as plain data."""
         stage = self.stage
         return {
-            "key": stage.key, "kind": stage.kind, "name": stage.name, "what": self.fate, "why": self.why, "arms": self.used_by,
-            "seeds": list(self.seeds), "epochs": stage.epochs, "inputs": [source.key for source in stage.inputs],
-        }  # fmt: skip
+            "key": stage.key,
+            "kind": stage.kind,
+            "name": stage.name,
+            "what": self.fate,
+            "why": self.why,
+            "arms": self.used_by,
+            "seeds": list(self.seeds),
+            "epochs": stage.epochs,
+            "inputs": [source.key for source in stage.inputs],
+        }
 
 
 def forecast(project: Project, plan: Plan) -> list[Forecast]:

@@ -42,7 +42,7 @@ def measure(project: Project, name: str) -> Locked | None:
         stamp = _stamp(path)
         known = _remembered(memory)
         if known.get("stamp") == stamp:
-            return Locked(known["fingerprint"], known["bytes"], known["files"])
+            return Locked(str(known["fingerprint"]), int(known["bytes"]), int(known["files"]))
         found = Locked(*fingerprint(path))
     except OSError as error:
         raise DataMissing(f"data `{name}` can't be read: {error.strerror}: {error.filename}") from None
@@ -87,8 +87,8 @@ def verify(project: Project, stages: Iterable[Stage]) -> None:
         now = measure(project, need.name)
         if now is not None and need.fingerprint and now.fingerprint != need.fingerprint:
             raise DataMissing(
-                f"data `{need.name}` is not what data.lock says: {now.files} files, {now.bytes} bytes, fingerprint {now.fingerprint[:12]}, "
-                f"locked {need.fingerprint[:12]}",
+                f"data `{need.name}` is not what data.lock says: {now.files} files, {now.bytes} bytes, "
+                f"fingerprint {now.fingerprint[:12]}, locked {need.fingerprint[:12]}",
                 hint=f"take the old data back, or `expt data lock {need.name}`: what read it is then run anew",
             )
 

@@ -39,9 +39,14 @@ def load(path: Path, shown: str, problems: Problems) -> tuple[Mapping | None, st
         return None, ""
     if len(data) > MAX_BYTES:
         problems.add(
-            Problem("page-too-large", f"a page is at most {MAX_BYTES // 1024} kB", top, got=f"{len(data) // 1024} kB",
-                    hint="split it into entries on several pages")
-        )  # fmt: skip
+            Problem(
+                "page-too-large",
+                f"a page is at most {MAX_BYTES // 1024} kB",
+                top,
+                got=f"{len(data) // 1024} kB",
+                hint="split it into entries on several pages",
+            )
+        )
         return None, ""
     try:
         text = data.decode("utf-8-sig")
@@ -49,9 +54,14 @@ def load(path: Path, shown: str, problems: Problems) -> tuple[Mapping | None, st
         line = data[: error.start].count(b"\n") + 1
         column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
         problems.add(
-            Problem("not-utf8", "a page is UTF-8 text, and this byte is not", Place(shown, line, column),
-                    got=f"byte 0x{data[error.start]:02x}", hint="save the file as UTF-8")
-        )  # fmt: skip
+            Problem(
+                "not-utf8",
+                "a page is UTF-8 text, and this byte is not",
+                Place(shown, line, column),
+                got=f"byte 0x{data[error.start]:02x}",
+                hint="save the file as UTF-8",
+            )
+        )
         return None, ""
     return parse(text, shown, problems), text
 
@@ -71,9 +81,13 @@ def parse(text: str, shown: str, problems: Problems) -> Mapping | None:
         return None
     if not isinstance(builder.root, Mapping):
         problems.add(
-            Problem("not-a-page", "a page is a mapping of keys to values", Place(shown, 1, 1),
-                    hint="begin with `expt: 1` and `date: YYYY-MM-DD`")
-        )  # fmt: skip
+            Problem(
+                "not-a-page",
+                "a page is a mapping of keys to values",
+                Place(shown, 1, 1),
+                hint="begin with `expt: 1` and `date: YYYY-MM-DD`",
+            )
+        )
         return None
     return builder.root
 
@@ -176,9 +190,14 @@ class _Builder:
         elif node.text in top.items:
             first = top.keys[node.text]
             self.problems.add(
-                Problem("duplicate-key", f"`{node.text}` is written twice here", node.place, got=node.text,
-                        hint=f"the first is on line {first.line}; keep one")
-            )  # fmt: skip
+                Problem(
+                    "duplicate-key",
+                    f"`{node.text}` is written twice here",
+                    node.place,
+                    got=node.text,
+                    hint=f"the first is on line {first.line}; keep one",
+                )
+            )
         return node
 
     def _refuse(self, code: str, message: str, event: Any, got: str, hint: str) -> None:

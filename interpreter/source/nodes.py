@@ -16,7 +16,7 @@ class Scalar:
     """A leaf: `value` as resolved (None, bool, int, float or str), `text` as written."""
 
     place: Place
-    value: None | bool | int | float | str
+    value: bool | int | float | str | None
     text: str
 
 

@@ -25,7 +25,7 @@ class BadScalar(ValueError):
         self.hint = hint
 
 
-def resolve(text: str) -> None | bool | int | float | str:
+def resolve(text: str) -> bool | int | float | str | None:
     """The value of a plain word. Raises: BadScalar for infinity, NaN, and numbers that don't fit."""
     if text in _NULL:
         return None
@@ -50,4 +50,6 @@ def _fitting(value: int, text: str) -> int:
 
 
 def _too_large(text: str) -> int:
-    raise BadScalar(f"{text[:24]}{'...' if len(text) > 24 else ''} is too large for a 64-bit whole number", "quote it if it is a name")
+    raise BadScalar(
+        f"{text[:24]}{'...' if len(text) > 24 else ''} is too large for a 64-bit whole number", "quote it if it is a name"
+    )

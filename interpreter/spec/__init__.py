@@ -1,0 +1,1 @@
+"""The language: pydantic models of what people write, names and references, one page at a time."""

@@ -23,11 +23,14 @@ class Library:
         path = path.resolve()
         return str(path.relative_to(self.project.root)) if path.is_relative_to(self.project.root) else str(path)
 
-    def page(self, path: Path) -> PageText:
-        """The page at `path`. Raises: PageError when there is no page in the file at all."""
+    def page(self, path: Path, shown: str = "") -> PageText:
+        """The page at `path`; `shown` names the file it once was, for a text kept in the record.
+
+        Raises: PageError when there is no page in the file at all.
+        """
         path = path.resolve()
         if path not in self._pages:
-            page = read_page(path, self.shown(path))
+            page = read_page(path, shown or self.shown(path))
             if isinstance(page, PageText):
                 self.texts[page.file] = page.text
             else:
@@ -70,9 +73,14 @@ class Library:
                 place = page.tree.items["entries"]
                 assert isinstance(place, Mapping)
                 found.append(
-                    Problem("duplicate-entry", f"entry `{page.date}/{name}` is also in {other.file}", place.keys[name], f"entries.{name}",
-                            hint="ids of entries are unique over all files; rename one")
-                )  # fmt: skip
+                    Problem(
+                        "duplicate-entry",
+                        f"entry `{page.date}/{name}` is also in {other.file}",
+                        place.keys[name],
+                        f"entries.{name}",
+                        hint="ids of entries are unique over all files; rename one",
+                    )
+                )
         return found
 
     def _remember_text(self, path: Path) -> None:

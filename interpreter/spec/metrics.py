@@ -22,18 +22,30 @@ class MetricInfo:
     description: str
 
 
-METRICS: Mapping[str, MetricInfo] = MappingProxyType({
-    "loss": MetricInfo("lower", "", None, None, "the objective, averaged over all examples"),
-    "accuracy": MetricInfo("higher", "", 0.0, 1.0, "share of examples whose highest output is their class; ties go to the first"),
-    "top5": MetricInfo("higher", "", 0.0, 1.0, "share of examples whose class is among the five highest outputs; 1 for <= 5"),
-    "nll": MetricInfo("lower", "nats", 0.0, None, "negative log-probability of the class, without label smoothing"),
-    "brier": MetricInfo("lower", "", 0.0, 2.0, "squared distance of probabilities from the class, summed over classes (0 to 2)"),
-    "ece": MetricInfo("lower", "", 0.0, 1.0, "expected calibration error of the highest probability, 15 bins of equal width"),
-    "precision": MetricInfo("higher", "", 0.0, 1.0, "mean over classes of right among predicted; 0 for a class never predicted"),
-    "recall": MetricInfo("higher", "", 0.0, 1.0, "mean over classes of found among present; 0 for one predicted, not present"),
-    "f1": MetricInfo("higher", "", 0.0, 1.0, "mean over classes of the harmonic mean of precision and recall"),
-    "rmse": MetricInfo("lower", "target", 0.0, None, "root of the mean squared error"),
-    "mae": MetricInfo("lower", "target", 0.0, None, "mean absolute error"),
-    "pearson": MetricInfo("higher", "", -1.0, 1.0, "linear correlation of outputs and targets; NaN where either is constant"),
-    "spearman": MetricInfo("higher", "", -1.0, 1.0, "correlation of ranks, ties sharing the mean; NaN where either is constant"),
-})  # fmt: skip
+METRICS: Mapping[str, MetricInfo] = MappingProxyType(
+    {
+        "loss": MetricInfo("lower", "", None, None, "the objective, averaged over all examples"),
+        "accuracy": MetricInfo(
+            "higher", "", 0.0, 1.0, "share of examples whose highest output is their class; ties go to the first"
+        ),
+        "top5": MetricInfo("higher", "", 0.0, 1.0, "share of examples whose class is among the five highest outputs; 1 for <= 5"),
+        "nll": MetricInfo("lower", "nats", 0.0, None, "negative log-probability of the class, without label smoothing"),
+        "brier": MetricInfo(
+            "lower", "", 0.0, 2.0, "squared distance of probabilities from the class, summed over classes (0 to 2)"
+        ),
+        "ece": MetricInfo("lower", "", 0.0, 1.0, "expected calibration error of the highest probability, 15 bins of equal width"),
+        "precision": MetricInfo(
+            "higher", "", 0.0, 1.0, "mean over classes of right among predicted; 0 for a class never predicted"
+        ),
+        "recall": MetricInfo(
+            "higher", "", 0.0, 1.0, "mean over classes of found among present; 0 for one predicted, not present"
+        ),
+        "f1": MetricInfo("higher", "", 0.0, 1.0, "mean over classes of the harmonic mean of precision and recall"),
+        "rmse": MetricInfo("lower", "target", 0.0, None, "root of the mean squared error"),
+        "mae": MetricInfo("lower", "target", 0.0, None, "mean absolute error"),
+        "pearson": MetricInfo("higher", "", -1.0, 1.0, "linear correlation of outputs and targets; NaN where either is constant"),
+        "spearman": MetricInfo(
+            "higher", "", -1.0, 1.0, "correlation of ranks, ties sharing the mean; NaN where either is constant"
+        ),
+    }
+)

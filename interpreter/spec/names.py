@@ -90,9 +90,13 @@ def result_ref(text: str) -> ResultRef | None:
     if not found:
         return None
     return ResultRef(
-        found["date"] or "", found["entry"] or "", found["arm"] or "", (found["point"] or "")[1:-1], found["stage"],
+        found["date"] or "",
+        found["entry"] or "",
+        found["arm"] or "",
+        (found["point"] or "")[1:-1],
+        found["stage"],
         found["checkpoint"] or "best",
-    )  # fmt: skip
+    )
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

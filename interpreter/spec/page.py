@@ -15,9 +15,27 @@ from interpreter.spec.names import DATE, NAME, did_you_mean
 KINDS = {"datasets": "dataset", "models": "model", "objectives": "objective", "schedules": "schedule"}
 PAGE_KEYS = ("expt", "date", "title", *KINDS, "entries")
 ENTRY_KEYS = (
-    "notebook", "title", "about", "question", "notes", "stages", "assumed", "arms", "seeds", "measures", "references", "expect", "allow",
-    "charts", "tables", "profiles", "updates", "conclusion", "concludes", "outcome",
-)  # fmt: skip
+    "notebook",
+    "title",
+    "about",
+    "question",
+    "notes",
+    "stages",
+    "assumed",
+    "arms",
+    "seeds",
+    "measures",
+    "references",
+    "expect",
+    "allow",
+    "charts",
+    "tables",
+    "profiles",
+    "updates",
+    "conclusion",
+    "concludes",
+    "outcome",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +68,27 @@ def read_page(path: Path, shown: str) -> PageText | Problems:
             entries[name] = node
             _known_keys(node, ENTRY_KEYS, "an entry", f"entries.{name}", problems)
         else:
-            problems.add(Problem("wrong-type", f"entry `{name}` must be a mapping", node.place, f"entries.{name}", "a mapping", kind_of(node)))
+            problems.add(
+                Problem(
+                    "wrong-type", f"entry `{name}` must be a mapping", node.place, f"entries.{name}", "a mapping", kind_of(node)
+                )
+            )
     if "entries" not in tree.items:
-        problems.add(Problem("missing-key", "`entries` is missing: a page has at least one entry", tree.place, expected="a key `entries`"))
+        problems.add(
+            Problem("missing-key", "`entries` is missing: a page has at least one entry", tree.place, expected="a key `entries`")
+        )
     digest = hashlib.sha256(text.encode("utf-8")).hexdigest()[:40]
     title = tree.get("title")
     return PageText(
-        shown, text, digest, tree, _date(tree, path, problems), str(title.value) if isinstance(title, Scalar) else "", components, entries, problems
+        shown,
+        text,
+        digest,
+        tree,
+        _date(tree, Path(shown), problems),
+        str(title.value) if isinstance(title, Scalar) else "",
+        components,
+        entries,
+        problems,
     )
 
 
@@ -64,13 +96,19 @@ def _language(tree: Mapping, problems: Problems) -> None:
     node = tree.get("expt")
     if node is None:
         problems.add(
-            Problem("missing-key", "`expt` is missing: the version of the language", tree.place, expected="`expt: 1`", hint="begin the page with `expt: 1`")
+            Problem(
+                "missing-key",
+                "`expt` is missing: the version of the language",
+                tree.place,
+                expected="`expt: 1`",
+                hint="begin the page with `expt: 1`",
+            )
         )
     elif not isinstance(node, Scalar) or type(node.value) is not int or node.value != 1:
         problems.add(Problem("language-version", "this program reads language version 1", node.place, "expt", "1", kind_of(node)))
 
 
-def _date(tree: Mapping, path: Path, problems: Problems) -> str:
+def _date(tree: Mapping, file: Path, problems: Problems) -> str:
     node = tree.get("date")
     if node is None:
         problems.add(Problem("missing-key", "`date` is missing", tree.place, expected="`date: YYYY-MM-DD`"))
@@ -83,11 +121,17 @@ def _date(tree: Mapping, path: Path, problems: Problems) -> str:
     except ValueError:
         problems.add(Problem("bad-date", "`date` must be a day", node.place, "date", "YYYY-MM-DD", text or kind_of(node)))
         return ""
-    if not path.stem.startswith(text):
+    if not file.stem.startswith(text):
         problems.add(
-            Problem("date-mismatch", "the file's name begins with another date", node.place, "date", f"a file called {text}.yaml or {text}-slug.yaml",
-                    path.name)
-        )  # fmt: skip
+            Problem(
+                "date-mismatch",
+                "the file's name begins with another date",
+                node.place,
+                "date",
+                f"a file called {text}.yaml or {text}-slug.yaml",
+                file.name,
+            )
+        )
     return text
 
 
@@ -108,7 +152,14 @@ def check_names(node: Mapping, path: str, problems: Problems) -> None:
     for name in node.items:
         if not NAME.fullmatch(name):
             problems.add(
-                Problem("bad-name", f"`{name}` can't be a name", node.keys[name], f"{path}.{name}", "a small letter, then letters, digits, _ or -", name)
+                Problem(
+                    "bad-name",
+                    f"`{name}` can't be a name",
+                    node.keys[name],
+                    f"{path}.{name}",
+                    "a small letter, then letters, digits, _ or -",
+                    name,
+                )
             )
 
 
@@ -116,5 +167,12 @@ def _known_keys(node: Mapping, known: tuple[str, ...], what: str, path: str, pro
     for key in node.items:
         if key not in known:
             problems.add(
-                Problem("unknown-key", f"{what} has no key `{key}`", node.keys[key], f"{path}.{key}".lstrip("."), got=key, hint=did_you_mean(key, known))
+                Problem(
+                    "unknown-key",
+                    f"{what} has no key `{key}`",
+                    node.keys[key],
+                    f"{path}.{key}".lstrip("."),
+                    got=key,
+                    hint=did_you_mean(key, known),
+                )
             )

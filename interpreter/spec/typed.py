@@ -82,12 +82,21 @@ def _problem(cls: type[Config], node: Mapping, path: str, item: Any) -> Problem:
             where, place = at.items["type"], at.items["type"].place
         value = plain(where)
         known = [word.strip(" '\"") for word in expected.replace(" or ", ", ").split(",")]
-        return Problem("bad-value", f"`{_last(used)}` can't be {value!r}", place, dotted, expected.replace("'", "`"), _shown(where),
-                       did_you_mean(value, known) if isinstance(value, str) else "")  # fmt: skip
+        return Problem(
+            "bad-value",
+            f"`{_last(used)}` can't be {value!r}",
+            place,
+            dotted,
+            expected.replace("'", "`"),
+            _shown(where),
+            did_you_mean(value, known) if isinstance(value, str) else "",
+        )
     if kind == "union_tag_not_found":
         return Problem("missing-key", "`type` is missing", place, dotted, expected="a key `type`")
     message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    return Problem("bad-value", f"`{_last(used)}`: {message[0].lower()}{message[1:]}" if used else message, at.place, dotted, got=got)
+    return Problem(
+        "bad-value", f"`{_last(used)}`: {message[0].lower()}{message[1:]}" if used else message, at.place, dotted, got=got
+    )
 
 
 def _last(used: tuple[str | int, ...]) -> str:

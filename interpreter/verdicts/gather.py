@@ -125,8 +125,10 @@ class Gatherer:
         absent = self._absent(sides)
         if absent:
             return "blocked", f"the data {' and '.join(absent)} is not here"
-        unstarted = [s for s in sides if s.keys is not None and all(self._untouched(key) for key in s.keys.values())]
-        return ("not-run", f"{' and '.join(s.side.arm for s in unstarted)} was not run") if unstarted else ("incomplete", told)
+        unstarted = [s.side.arm for s in sides if s.keys is not None and all(self._untouched(key) for key in s.keys.values())]
+        if not unstarted:
+            return "incomplete", told
+        return "not-run", f"{' and '.join(dict.fromkeys(unstarted))} {'were' if len(set(unstarted)) > 1 else 'was'} not run"
 
     def _untouched(self, key: str) -> bool:
         return all(

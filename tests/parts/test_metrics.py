@@ -183,4 +183,5 @@ def test_every_metric_is_in_the_table_and_within_its_bounds():
         info = METRICS[name]
         assert info.better in ("higher", "lower")
         assert info.description
-        assert (info.low is None or value >= info.low) and (info.high is None or value <= info.high), name
+        assert info.low is None or value >= info.low, name
+        assert info.high is None or value <= info.high, name

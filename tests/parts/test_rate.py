@@ -1,6 +1,7 @@
 """The learning rate in closed form: the published recipes' numbers, and what holds of every rule."""
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -79,8 +80,8 @@ def test_rises_to_the_peak_then_never_rises(rule, warmup, start, per_epoch):
     rates = [rate_at(plain, t, per_epoch) for t in range(4 * per_epoch)]
     top = rates.index(max(rates))
     assert rates[top] == 1e-2
-    assert all(a <= b for a, b in zip(rates[:top], rates[1 : top + 1], strict=True))
-    assert all(a >= b for a, b in zip(rates[top:-1], rates[top + 1 :], strict=True))
+    assert all(a <= b for a, b in pairwise(rates[: top + 1]))
+    assert all(a >= b for a, b in pairwise(rates[top:]))
     assert all(0 <= rate <= 1e-2 for rate in rates)
     if not none and top > 0:
         assert rates[0] == start

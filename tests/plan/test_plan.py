@@ -159,7 +159,13 @@ def test_references_go_back_in_time_only(project):
 
 def test_the_canonical_form():
     assert canonical({"b": -0.0, "a": [1, 1.0, 0.1, 1e22, None, True, "é"]}) == '{"a":[1,1.0,0.1,1e+22,null,true,"é"],"b":0.0}'
-    for bad, error in [({1: 2}, TypeError), ({"a": {1, 2}}, TypeError), (float("nan"), ValueError), ([float("inf")], ValueError), (object(), TypeError)]:
+    for bad, error in [
+        ({1: 2}, TypeError),
+        ({"a": {1, 2}}, TypeError),
+        (float("nan"), ValueError),
+        ([float("inf")], ValueError),
+        (object(), TypeError),
+    ]:
         with pytest.raises(error):
             canonical(bad)
     assert key_of({"a": 1}) != key_of({"a": 1.0})

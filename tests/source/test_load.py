@@ -9,11 +9,29 @@ from interpreter.source.scalars import BadScalar, resolve
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("off", "off"), ("NO", "NO"), ("yes", "yes"), ("010", 10), ("1_000", 1000), ("1e-3", 0.001), ("1-4-20", "1-4-20"),
-        ("2024-06-28", "2024-06-28"), ("-0", 0), (".5", 0.5), ("5.", 5.0), ("0x1F", 31), ("0o17", 15), ("true", True), ("~", None),
-        ("1__0", "1__0"), ("12:30", "12:30"), ("+3", 3), ("1e5", 1e5), ("0b1", "0b1"), ("", None),
+        ("off", "off"),
+        ("NO", "NO"),
+        ("yes", "yes"),
+        ("010", 10),
+        ("1_000", 1000),
+        ("1e-3", 0.001),
+        ("1-4-20", "1-4-20"),
+        ("2024-06-28", "2024-06-28"),
+        ("-0", 0),
+        (".5", 0.5),
+        ("5.", 5.0),
+        ("0x1F", 31),
+        ("0o17", 15),
+        ("true", True),
+        ("~", None),
+        ("1__0", "1__0"),
+        ("12:30", "12:30"),
+        ("+3", 3),
+        ("1e5", 1e5),
+        ("0b1", "0b1"),
+        ("", None),
     ],
-)  # fmt: skip
+)
 def test_a_plain_word_means_what_a_scientist_thinks(text, value):
     found = resolve(text)
     assert found == value

@@ -104,6 +104,12 @@ def _small_stem(encoder: nn.Module, config: Timm) -> None:
 
 def _features(encoder: nn.Module, shape: tuple[int, ...], config: Timm) -> int:
     """Length of the feature vector, found by a pass over one blank image."""
+    patch = getattr(getattr(encoder, "patch_embed", None), "patch_size", None)
+    if isinstance(patch, tuple) and any(side % p for side, p in zip(shape[1:], patch, strict=True)):
+        raise StageFailed(
+            f"timm's `{config.name}` cuts images into patches of {patch[0]} x {patch[1]}, and {shape[1]} x {shape[2]} is no"
+            " multiple of that: the rest would be lost"
+        )
     was = encoder.training
     encoder.eval()
     try:

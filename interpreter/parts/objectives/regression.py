@@ -65,7 +65,7 @@ class NumberError:
         return len(p) > 1 and bool((spread <= 1e-6 * np.maximum(np.abs(p).max(axis=0), 1e-12)).all())
 
     def _arrays(self, values: torch.Tensor) -> Floats:
-        return values.detach().cpu().double().numpy().reshape(-1, self.outputs)
+        return np.asarray(values.detach().cpu().double().numpy(), dtype=np.float64).reshape(-1, self.outputs)
 
 
 def build(config: Regression, data: Data) -> NumberError:

@@ -61,7 +61,7 @@ def rule(schedule: Schedule, steps_per_epoch: int) -> Callable[[int], float]:
             elif every == "epoch_end":
                 step = (step // steps_per_epoch + 1) * steps_per_epoch
             done = min(1.0, (step - warm) / (total - warm)) if total > warm else 0.0
-            return floor + (peak - floor) * (1 + math.cos(math.pi * done)) / 2
+            return max(floor, peak - (peak - floor) * (1 - math.cos(math.pi * done)) / 2)  # exactly the peak at 0
 
         return cosine
     return constant

@@ -39,11 +39,13 @@ def chart(panels: Sequence[Panel], look: Look, *, page: bool) -> list[Any]:
 
 def _layers(panel: Panel, *, page: bool) -> alt.LayerChart:
     rows = alt.Chart(alt.NamedData(name=panel.rows)).transform_calculate(
-        top="datum.row + 0.38", text="datum.row + 0.18", middle="datum.row + 0.58", ticks="datum.row + 0.79", bottom="datum.row + 0.9"
+        top="datum.row + 0.38",
+        text="datum.row + 0.18",
+        middle="datum.row + 0.58",
+        ticks="datum.row + 0.79",
+        bottom="datum.row + 0.9",
     )
-    pairs = alt.Chart(alt.NamedData(name=panel.pairs)).transform_calculate(
-        above="datum.row + 0.73", below="datum.row + 0.85"
-    )
+    pairs = alt.Chart(alt.NamedData(name=panel.pairs)).transform_calculate(above="datum.row + 0.73", below="datum.row + 0.85")
     scale = alt.Scale(domain=list(panel.domain), nice=False)
     axis = alt.Axis(grid=True, tickCount=6)
     rows_scale = alt.Scale(domain=[0, panel.count], reverse=True, nice=False)
@@ -76,7 +78,9 @@ def _layers(panel: Panel, *, page: bool) -> alt.LayerChart:
             y2="below:Q",
             tooltip=[alt.Tooltip("seed:N", title="seed"), alt.Tooltip("difference:Q", title="difference", format=".4~g")],
         ),
-        rows.mark_text(**mark("row-name", page=page), align="left", baseline="middle").encode(x=alt.value(0), y=y("text"), text="name:N"),
+        rows.mark_text(**mark("row-name", page=page), align="left", baseline="middle").encode(
+            x=alt.value(0), y=y("text"), text="name:N"
+        ),
         rows.mark_text(align="right", baseline="middle", fontWeight=600).encode(
             x=alt.value("width"), y=y("text"), text="label:N", color=color
         ),

@@ -57,13 +57,19 @@ def _layers(panel: Panel, look: Look, *, page: bool) -> alt.LayerChart:
         rules = alt.Chart(alt.Data(values=[{"at": v, "text": t, "align": a} for v, t, a in panel.lines]))
         layers += [
             rules.mark_rule(**mark("trivial", page=page), clip=True).encode(x=x("at")),
-            rules.mark_text(**mark("trivial-text", page=page), align=alt.ExprRef("datum.align"), baseline="top", dx=alt.ExprRef("datum.align == 'left' ? 4 : -4"), dy=1).encode(
-                x=x("at"), y=alt.value(0), text="text:N"
-            ),
+            rules.mark_text(
+                **mark("trivial-text", page=page),
+                align=alt.ExprRef("datum.align"),
+                baseline="top",
+                dx=alt.ExprRef("datum.align == 'left' ? 4 : -4"),
+                dy=1,
+            ).encode(x=x("at"), y=alt.value(0), text="text:N"),
         ]
     if panel.joined:
         layers.append(
-            dots.mark_line(**mark("pair", page=page), yOffset=-4).encode(x=x("value"), y=y, detail="seed:N", order=alt.Order("order:Q"))
+            dots.mark_line(**mark("pair", page=page), yOffset=-4).encode(
+                x=x("value"), y=y, detail="seed:N", order=alt.Order("order:Q")
+            )
         )
     layers += [
         means.mark_rule(strokeWidth=2.2, yOffset=9).encode(x=x("lo"), x2="hi:Q", y=y, color=color, opacity=shown(1.0)),

@@ -57,4 +57,3 @@ class Objective(Component):
 def settings(config: Config) -> dict[str, Any]:
     """All settings of a config as plain data: what a worker builds from."""
     return config.model_dump(mode="python")
-

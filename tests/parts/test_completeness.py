@@ -1,0 +1,92 @@
+"""A component is a catalog line, a config class, a builder and a test; every field has a line of documentation."""
+
+import re
+from typing import get_args
+
+import pytest
+
+from interpreter import catalog
+from interpreter.parts import build
+from interpreter.spec.base import Component, Config, identity
+from interpreter.spec.components import contract
+from interpreter.spec.components.datasets import Digits, ImageFolder
+from interpreter.spec.components.models import Head
+from interpreter.spec.components.optimizers import Optimizer
+from interpreter.spec.components.schedules import AnyRateRule, Schedule
+from interpreter.spec.metrics import METRICS
+from tests.conftest import ROOT
+
+KINDS = {"dataset": contract.Dataset, "model": contract.Model, "objective": contract.Objective}
+LEAST = {  # the least that must be written of each component
+    "digits": {},
+    "image_folder": {"source": "photos", "size": 8},
+    "mlp": {"hidden": [4]},
+    "cnn2d": {"channels": [4]},
+    "timm": {"name": "resnet18"},
+    "classification": {},
+    "regression": {},
+}
+
+
+@pytest.mark.parametrize("line", catalog.LINES, ids=lambda line: line.type)
+def test_a_line_ties_config_builder_and_test_together(line):
+    cls = catalog.config_class(line.kind, line.type)
+    assert issubclass(cls, KINDS[line.kind])
+    assert cls.model_fields["type"].default == line.type
+    assert callable(catalog.builder(line.kind, line.type))
+    assert catalog.builder(line.kind, line.type).__module__ == f"interpreter.parts.{line.kind}s.{line.type}"
+    assert cls.__doc__
+    assert line.summary
+    config = cls.model_validate({"type": line.type, **LEAST[line.type]})
+    assert cls.model_validate(contract.settings(config)) == config
+    assert identity(config)["component_version"] >= 1
+    tests = "".join(path.read_text("utf-8") for path in (ROOT / "tests" / "parts").glob("test_*.py"))
+    used = rf'"type": "{line.type}"|\b{cls.__name__}\('
+    assert len(re.findall(used, tests)) >= 1, "no test builds it"
+
+
+def test_every_config_of_ours_has_a_line():
+    for kind, base in KINDS.items():
+        found = {cls for cls in subclasses(base) if "type" in cls.__annotations__}
+        assert found == {catalog.config_class(kind, type_) for type_ in catalog.types(kind)}
+
+
+def subclasses(cls):
+    for child in cls.__subclasses__():
+        if child.__module__.startswith("interpreter."):
+            yield child
+            yield from subclasses(child)
+
+
+def every_config():
+    roots = [catalog.config_class(line.kind, line.type) for line in catalog.LINES] + [Head, Schedule]
+    roots += get_args(get_args(Optimizer)[0]) + get_args(get_args(AnyRateRule)[0])
+    return sorted(roots, key=lambda cls: cls.__name__)
+
+
+@pytest.mark.parametrize("cls", every_config(), ids=lambda cls: cls.__name__)
+def test_every_field_is_documented(cls):
+    schema = cls.model_json_schema()
+    for part in [schema, *schema.get("$defs", {}).values()]:
+        assert part.get("description"), part.get("title")
+        for name, field in part.get("properties", {}).items():
+            assert name in ("type",) or field.get("description"), f"{part['title']}.{name}"
+
+
+def test_metrics_of_objectives_are_in_the_table():
+    for type_ in catalog.types("objective"):
+        cls = catalog.config_class("objective", type_)
+        assert cls.metrics[0] == "loss"
+        assert set(cls.metrics) <= set(METRICS)
+        assert cls.task == type_
+
+
+def test_the_least_settings_build_what_the_facts_say():
+    assert isinstance(Digits(), Component)
+    assert isinstance(Head(), Config)
+    data = build.build_data({"type": "digits"}, None, None)
+    objective = build.build_objective({"type": "classification"}, data)
+    assert objective.outputs == data.outputs == Digits().facts().outputs
+    assert ImageFolder(source="x", size=4).facts().outputs is None
+    with pytest.raises(build.StageFailed, match="targets of this data are classes"):
+        build.build_objective({"type": "regression"}, data)

@@ -6,7 +6,7 @@ out, bit for bit, with a run that was never killed. The findings are in docs/dec
 
 Drivers: `hand` a bare loop (times only); `trainer` the Trainer as its manual shows it; `trainer-derived` the same with
 randomness derived from (seed, purpose, epoch, example) and no self.log; `trainer-patched` that, with the epoch given to
-the sampler as the checkpoint is loaded, before the resumed iterator is built; `fabric` a small own loop;
+the sampler by hand before the Trainer resumes; `fabric` a small own loop;
 `fabric-set-epoch` that loop with a sampler that has `set_epoch`, which a loader wrapped by Fabric calls by itself.
 """
 
@@ -18,7 +18,6 @@ import json
 import logging
 import math
 import os
-import signal
 import statistics
 import subprocess
 import sys
@@ -27,11 +26,9 @@ import time
 import timeit
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning as L
 import torch
@@ -44,16 +41,16 @@ from torch.utils.data import DataLoader, Sampler, TensorDataset
 SEED, EPOCHS, BATCH, TRAIN, PEAK, WARM_UP, NOISE = 7, 6, 64, 1437, 3e-3, 20, 0.1
 STEPS = math.ceil(TRAIN / BATCH)
 STOPS = {"boundary": ((2, 0), (4, 0)), "inside": ((2, 9), (4, 15))}  # (epoch, batch) before which the process is killed
-SIZES = {"tiny": (64, 16, 600), "large": (512, 850, 40)}  # hidden width, batch and steps of the two timed steps
+SIZES = {"tiny": (32, 16, 600), "large": (512, 1200, 40)}  # hidden width, batch and steps of the two timed steps
 TIMED = ("hand", "trainer", "trainer-derived", "fabric")
+adamw = partial(torch.optim.AdamW, lr=PEAK, fused=True)
 ONE: dict[str, Any] = {"accelerator": "cpu", "devices": 1}
 QUIET: dict[str, Any] = {**ONE, "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
 UNIT = "import lightning_fabric; from lightning.pytorch import LightningModule"
 IMPORTS = ("pass", "import torch", "import lightning", "import lightning.fabric", "import lightning_fabric", UNIT)
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """One square of the resume matrix."""
 
     driver: str
@@ -65,7 +62,7 @@ class Cell:
 
     def folder(self, root: Path) -> Path:
         """Where its run is."""
-        return root / "_".join(str(value) for value in asdict(self).values())
+        return root / "_".join(map(str, self))
 
 
 def derive(*parts: int | str) -> int:
@@ -75,8 +72,8 @@ def derive(*parts: int | str) -> int:
 
 def rate_factor(step: int) -> float:
     """The rate at a step as a share of its peak: linear warm-up, then half a cosine."""
-    cosine = 0.5 * (1 + math.cos(math.pi * (step - WARM_UP) / (EPOCHS * STEPS - WARM_UP)))
-    return (step + 1) / WARM_UP if step < WARM_UP else cosine
+    share = (step - WARM_UP) / (EPOCHS * STEPS - WARM_UP)
+    return (step + 1) / WARM_UP if step < WARM_UP else 0.5 * (1 + math.cos(math.pi * share))
 
 
 class Noisy(TensorDataset):
@@ -102,13 +99,12 @@ class Order(Sampler[tuple[int, int]]):
 
 
 def network(cell: Cell) -> nn.Module:
-    """A small CNN with the layers that `cell` asks for, the same weights each time."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(SEED, "init"))
-        norms = [nn.BatchNorm2d(width) if cell.norm else nn.Identity() for width in (16, 32)]
-        first, second = nn.Conv2d(1, 16, 3, padding=1), nn.Conv2d(16, 32, 3, stride=2, padding=1)
-        layers = [first, norms[0], nn.ReLU(), second, norms[1], nn.ReLU(), nn.Flatten()]
-        return nn.Sequential(*layers, nn.Dropout(0.3 if cell.dropout else 0.0), nn.Linear(512, 10))
+    """A small CNN with the layers that `cell` asks for, with the same weights each time; sets the global seed."""
+    torch.manual_seed(derive(SEED, "init"))
+    norms = [nn.BatchNorm2d(width) if cell.norm else nn.Identity() for width in (16, 32)]
+    first, second = nn.Conv2d(1, 16, 3, padding=1), nn.Conv2d(16, 32, 3, stride=2, padding=1)
+    layers = [first, norms[0], nn.ReLU(), second, norms[1], nn.ReLU(), nn.Flatten()]
+    return nn.Sequential(*layers, nn.Dropout(0.3 if cell.dropout else 0.0), nn.Linear(512, 10))
 
 
 class Unit(L.LightningModule):
@@ -131,10 +127,10 @@ class Unit(L.LightningModule):
         self.total = torch.zeros(())
         torch.manual_seed(derive(SEED, "dropout", epoch))
 
-    def gate(self, epoch: int, batch: int) -> None:
-        """Wait here for SIGKILL, if this is the place."""
-        if (epoch, batch) == self.stop:
-            (self.place / f"parked-{epoch}-{batch}").touch()
+    def gate(self, *here: int) -> None:
+        """Wait for SIGKILL, if this (epoch, batch) is the place."""
+        if here == self.stop:
+            (self.place / "parked-{}-{}".format(*here)).touch()
             time.sleep(3600)
 
     def record(self, epoch: int, metrics: Mapping[str, Tensor]) -> None:
@@ -147,10 +143,6 @@ class Unit(L.LightningModule):
         self.values = {"val_loss": cross_entropy(out, batch[1]), "val_accuracy": (out.argmax(1) == batch[1]).float().mean()}
         if self.driver == "trainer":
             self.log_dict(self.values)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        if self.driver == "trainer-patched":
-            self.order.epoch = checkpoint["epoch"] + 1
 
     def on_train_epoch_start(self) -> None:
         if self.driver != "trainer":
@@ -171,8 +163,7 @@ class Unit(L.LightningModule):
             self.record(self.current_epoch, values)
 
     def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.AdamW(self.parameters(), lr=PEAK)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate_factor)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer := adamw(self.parameters()), rate_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
@@ -190,8 +181,7 @@ def own_step(fabric: L.Fabric | None, model: nn.Module, optimizer: Any, batch: S
 def own_loop(unit: Unit, loader: DataLoader[Any], val: Sequence[Tensor], last: Path) -> Any:
     """The optimizer after Fabric and a small loop have trained `unit`."""
     fabric, first = L.Fabric(**ONE), 0
-    model, optimizer = fabric.setup(unit, torch.optim.AdamW(unit.parameters(), lr=PEAK))
-    train = fabric.setup_dataloaders(loader)
+    (model, optimizer), train = fabric.setup(unit, adamw(unit.parameters())), fabric.setup_dataloaders(loader)
     if last.exists():
         first, weights, moments = torch.load(last, weights_only=True)
         unit.net.load_state_dict(weights)
@@ -216,16 +206,19 @@ def attempt(cell: Cell, folder: Path, stop: Sequence[int]) -> None:
     """Train to the end, or to `stop`, from last.ckpt if there is one; leaves history.jsonl and final.pt."""
     torch.set_num_threads(cell.threads)
     folder.mkdir(exist_ok=True)
-    x, y = torch.load(folder.parent / "digits.pt")
+    digits = load_digits()
+    x, y = torch.tensor(digits.images, dtype=torch.float32)[:, None] / 16, torch.tensor(digits.target)
+    unit, last = Unit(cell.driver, network(cell), folder, stop), folder / "last.ckpt"
     if usual := cell.driver == "trainer":
         L.seed_everything(SEED, workers=True, verbose=False)
-    unit, last = Unit(cell.driver, network(cell), folder, stop), folder / "last.ckpt"
     how: dict[str, Any] = {"shuffle": True} if usual else {"sampler": unit.order, "generator": torch.Generator()}
     train = DataLoader(Noisy(x[:TRAIN], y[:TRAIN]), BATCH, num_workers=cell.workers, **how)
     val = DataLoader(TensorDataset(x[TRAIN:], y[TRAIN:]), len(x), generator=None if usual else torch.Generator())
     if cell.driver.startswith("trainer"):
         best: dict[str, Any] = {"monitor": "val_accuracy", "mode": "max"} if usual else {}
         trainer = L.Trainer(max_epochs=EPOCHS, callbacks=[ModelCheckpoint(folder, save_top_k=1, save_last=True, **best)], **QUIET)
+        if cell.driver == "trainer-patched" and last.exists():
+            unit.order.epoch = torch.load(last)["epoch"] + 1
         trainer.fit(unit, train, val, ckpt_path=last if last.exists() else None)
     optimizer = trainer.optimizers[0] if cell.driver.startswith("trainer") else own_loop(unit, train, next(iter(val)), last)
     torch.save((unit.net.state_dict(), optimizer.state_dict()), folder / "final.pt")
@@ -234,13 +227,12 @@ def attempt(cell: Cell, folder: Path, stop: Sequence[int]) -> None:
 def step_ms(driver: str, size: str) -> float:
     """The median milliseconds from one forward pass to the next, in a fresh run of `driver`."""
     width, batch, steps = SIZES[size]
-    net = nn.Sequential(nn.Linear(64, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(0.1), nn.Linear(width, 10))
-    unit = Unit(driver, net)
+    unit = Unit(driver, nn.Sequential(nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 10)))
     loader = DataLoader([(torch.randn(batch, 64), torch.randint(10, (batch,)))] * steps, batch_size=None)  # type: ignore[arg-type]
     if driver.startswith("trainer"):
         L.Trainer(max_epochs=1, enable_checkpointing=False, **QUIET).fit(unit, loader)
     else:
-        fabric, model, optimizer = L.Fabric(**ONE) if driver == "fabric" else None, unit, torch.optim.AdamW(unit.parameters())
+        fabric, model, optimizer = L.Fabric(**ONE) if driver == "fabric" else None, unit, adamw(unit.parameters())
         if fabric:
             (model, optimizer), loader = fabric.setup(model, optimizer), fabric.setup_dataloaders(loader)
         for i, each in enumerate(loader):
@@ -250,13 +242,13 @@ def step_ms(driver: str, size: str) -> float:
 
 def child(root: Path, cells: Sequence[Cell], stop: Sequence[int] = ()) -> None:
     """Train `cells` one after the other in a fresh process; with `stop`, SIGKILL it once it has parked there."""
-    job = {"root": str(root), "cells": [asdict(cell) for cell in cells], "stop": stop}
+    job = {"root": str(root), "cells": cells, "stop": stop}
     process = subprocess.Popen([sys.executable, __file__, "--job", json.dumps(job)])
     while stop and process.poll() is None and not (cells[0].folder(root) / "parked-{}-{}".format(*stop)).exists():
         time.sleep(0.02)
     if stop:
-        process.send_signal(signal.SIGKILL)
-    if process.wait() != (-signal.SIGKILL if stop else 0):
+        process.kill()
+    if process.wait() != (-9 if stop else 0):
         raise RuntimeError(f"exit {process.returncode}: {job}")
 
 
@@ -277,22 +269,11 @@ def measure(root: Path, cell: Cell) -> dict[str, Any]:
     for stop in (*stops, ()):
         child(root, [cell], stop)
     mine, firsts = outcome(cell.folder(root))
-    theirs, _ = outcome(replace(cell, kill="never", driver=cell.driver.removesuffix("-set-epoch")).folder(root))
+    theirs, _ = outcome(cell._replace(kill="never", driver=cell.driver.removesuffix("-set-epoch")).folder(root))
     equal = all(mine[part].numpy().tobytes() == theirs[part].numpy().tobytes() for part in mine)
     apart = {part: float((mine[part] - theirs[part]).abs().max()) for part in mine}
     again = [stop[0] - first for stop, first in zip(stops, firsts[1:], strict=True)]
-    return {**asdict(cell), "kills": len(stops), "equal": equal, "apart": apart, "repeated": again}
-
-
-def matrix(root: Path) -> list[dict[str, Any]]:
-    """Every cell's outcome; the references first, a process for each number of threads."""
-    plain = [Cell(driver, w, t) for driver in (*TIMED[1:], "trainer-patched") for w in (0, 2) for t in (1, 2)]
-    bare = [Cell("trainer", 2, 1, False, False), *(Cell("fabric", 2, 1, *on) for on in ((False, True), (True, False), (False, False)))]
-    cells = [replace(cell, kill="control") for cell in plain if cell.driver != "trainer-patched" and cell.threads == 1]
-    cells += [replace(cell, kill=kill) for cell in plain for kill in STOPS] + [replace(cell, kill="inside") for cell in bare]
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda t: child(root, [cell for cell in plain + bare if cell.threads == t]), (1, 2)))
-        return list(pool.map(partial(measure, root), [*cells, Cell("fabric-set-epoch", 0, 1, kill="inside")]))
+    return {**cell._asdict(), "kills": len(stops), "equal": equal, "apart": apart, "repeated": again}
 
 
 def main() -> None:
@@ -303,20 +284,23 @@ def main() -> None:
     logging.disable(logging.INFO)
     warnings.filterwarnings("ignore", module="lightning")
     if given.job:
-        for cell in (Cell(**each) for each in given.job["cells"]):
+        for cell in (Cell(*each) for each in given.job["cells"]):
             attempt(cell, cell.folder(Path(given.job["root"])), given.job["stop"])
         return
     torch.set_num_threads(1)
     results: dict[str, Any] = {"torch": torch.__version__, "lightning": L.__version__, "cpus": os.cpu_count()}
     results["step_ms"] = {size: [{driver: step_ms(driver, size) for driver in TIMED} for _ in range(9)] for size in SIZES}
-    results["import_s"] = {
-        each: timeit.repeat(lambda: subprocess.run([sys.executable, "-c", each], check=True), number=1, repeat=5) for each in IMPORTS
-    }
-    digits = load_digits()
+    start = {each: partial(subprocess.run, [sys.executable, "-c", each], check=True) for each in IMPORTS}
+    results["import_s"] = {each: timeit.repeat(run, number=1, repeat=5) for each, run in start.items()}
+    plain = [Cell(driver, w, t) for driver in (*TIMED[1:], "trainer-patched") for w in (0, 2) for t in (1, 2)]
+    off = ((False, True), (True, False), (False, False))
+    plain_off = [Cell(driver, 2, 1, dropout, norm) for driver in ("trainer", "fabric") for dropout, norm in off]
+    cells = [cell._replace(kill="control") for cell in plain if cell.driver == "trainer"]
+    cells += [cell._replace(kill=kill) for cell in plain for kill in STOPS] + [cell._replace(kill="inside") for cell in plain_off]
     with tempfile.TemporaryDirectory() as root:
-        images = torch.tensor(digits.images, dtype=torch.float32)[:, None] / 16
-        torch.save((images, torch.tensor(digits.target)), Path(root, "digits.pt"))
-        results["cells"] = matrix(Path(root))
+        for threads in (1, 2):  # the references
+            child(Path(root), [cell for cell in plain + plain_off if cell.threads == threads])
+        results["cells"] = [measure(Path(root), cell) for cell in (*cells, Cell("fabric-set-epoch", 0, 1, kill="inside"))]
     given.out.write_text(json.dumps(results, indent=1))
 
 

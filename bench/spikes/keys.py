@@ -27,7 +27,11 @@ SPELLINGS = [
 
 def payload(spelling: dict[str, object]) -> dict[str, object]:
     model = config_class("model", "cnn2d").model_validate({"type": "cnn2d", "channels": [32, 64, 128]})
-    return {"kind": "fit", "settings": {"model": identity(model), "schedule": identity(load(SCHEDULE).model_validate(spelling))}, "seed": 3}
+    return {
+        "kind": "fit",
+        "settings": {"model": identity(model), "schedule": identity(load(SCHEDULE).model_validate(spelling))},
+        "seed": 3,
+    }
 
 
 def one() -> dict[str, object]:
@@ -45,7 +49,9 @@ def main() -> None:
         done = subprocess.run([sys.executable, __file__, "--one"], env=env, capture_output=True, text=True, check=True)
         found.append(json.loads(done.stdout))
     keys = {key for row in found for key in row["keys"]}
-    print(f"4 spellings x 20 processes: {len(keys)} key; a pickled mapping with a set in it: {len({r['pickled'] for r in found})} hashes")
+    print(
+        f"4 spellings x 20 processes: {len(keys)} key; a pickled mapping with a set in it: {len({r['pickled'] for r in found})} hashes"
+    )
     made = payload(SPELLINGS[0])
     start = time.perf_counter()
     for _ in range(10_000):

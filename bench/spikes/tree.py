@@ -30,11 +30,18 @@ arms:
 def main() -> None:
     cls = load(SCHEDULE)
     data = YAML(typ="safe", pure=True).load(PAGE)
-    merged = {**data["schedules"]["tune"], "optimizer": {"type": "adam", **data["arms"]["slow"]["set"]["schedules.tune"]["optimizer"]}}
+    merged = {
+        **data["schedules"]["tune"],
+        "optimizer": {"type": "adam", **data["arms"]["slow"]["set"]["schedules.tune"]["optimizer"]},
+    }
     try:
         cls.model_validate(merged)
     except ValidationError as error:
-        print("plain load, merged dicts: ", [".".join(map(str, e["loc"])) for e in error.errors()], "- no line; the text has `lr` twice")
+        print(
+            "plain load, merged dicts: ",
+            [".".join(map(str, e["loc"])) for e in error.errors()],
+            "- no line; the text has `lr` twice",
+        )
     problems = Problems()
     tree = parse(PAGE, "page.yaml", problems)
     assert tree is not None

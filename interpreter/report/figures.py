@@ -50,7 +50,7 @@ def figures(judgement: Judgement, plan: Plan, reader: Reader, look: theme.Look) 
         asked[_free("measures", asked)] = Chart(kind="measures")
     data = DataSets()
     made = []
-    for kind in ("forest", "curves", "measures"):
+    for kind in KINDS:
         for name, chart in asked.items():
             if chart.kind != kind:
                 continue

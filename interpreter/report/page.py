@@ -121,16 +121,13 @@ def method_text(verdict: Verdict) -> str:
         said.append(f"Cohen's dz {verdict.dz:.2f}".replace("-", "−"))
     if verdict.p_better is not None and verdict.n > 1:
         said.append(f"{round(verdict.p_better * verdict.n)} of {verdict.n} pairs on the claimed side")
-    return sentence("; ".join([*said, *verdict.notes])) if said or verdict.notes else ""
+    text = "; ".join([*said, *verdict.notes])
+    return sentence(text[:1].upper() + text[1:]) if text else ""
 
 
 def sentence(text: str) -> str:
-    """`text` with a capital where it begins with a plain word, and a full stop."""
-    text = text.rstrip(".")
-    first = text.split(" ", 1)[0]
-    return (
-        text[:1].upper() + text[1:] if first.isalpha() and first.islower() and len(first) > 1 and "." not in first else text
-    ) + "."
+    """`text` with a full stop. Its first word stays as it is: it may be an arm's name."""
+    return text.rstrip(".") + "."
 
 
 def confound_heading(verdict: Verdict) -> str:

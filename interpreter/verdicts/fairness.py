@@ -109,13 +109,11 @@ def _chain_differences(plan: Plan, a: ArmPlan, b: ArmPlan) -> Iterator[tuple[str
         x, y = _start(plan, stage_a), _start(plan, stage_b)
         if x != y:
             yield "chain", Confound("declared", "note", f"{stage_a.name} starts from {x} -> {y}")
-        for mine, arm, rival in ((stage_a, a, b), (stage_b, b, a)):
-            other = stage_b if mine is stage_a else stage_a
-            if mine.settings.get("start", {}).get("kind") == "file" != other.settings.get("start", {}).get("kind"):
-                yield (
-                    "chain",
-                    Confound("more-examples", "note", f"{arm.name} starts from weights made elsewhere, {rival.name} does not"),
-                )
+        from_a, from_b = (s.settings.get("start", {}).get("kind") == "file" for s in (stage_a, stage_b))
+        if from_a != from_b:
+            arm, rival = (a, b) if from_a else (b, a)
+            text = f"{arm.name} starts from weights made elsewhere, {rival.name} does not"
+            yield "chain", Confound("more-examples", "note", text)
         rules_a, rules_b = ({i.role: i.checkpoint for i in s.inputs} for s in (stage_a, stage_b))
         for role in rules_a.keys() & rules_b.keys():
             if rules_a[role] != rules_b[role]:

@@ -11,6 +11,7 @@ from interpreter.run.ledger import Ledger
 from interpreter.verdicts.compare import ALPHA, Answer, Question, decide, seeds_to_settle
 from interpreter.verdicts.gather import Case, Gatherer
 from interpreter.verdicts.history import History
+from interpreter.verdicts.intervals import Sample
 from interpreter.verdicts.measures import Reader, read_measures
 from interpreter.verdicts.registration import Registration, registration, withdrawn
 from interpreter.verdicts.types import Judgement, Pair, Verdict
@@ -44,7 +45,7 @@ def _judge_entry(
     return Judgement(entry, read_measures(reader), tuple(verdicts[i] for i in range(len(cases))))
 
 
-def _judged(case: Case) -> Any:
+def _judged(case: Case) -> Sample | None:
     """The sample of a case whose state is read from its interval, else None: such a claim stays in its family."""
     return None if case.gate or _unfair(case) else case.sample
 
@@ -61,8 +62,8 @@ def _verdict(case: Case, answer: Answer, family: int, known: Registration, gone:
         state, why = (case.gate, case.why) if case.gate else ("unfair", _unfair(case))
         # Shown all the same, at the level every claim of the family has to begin with.
         level = 1 - ALPHA / family
-        shown = sample.interval(level) if sample is not None else None
-        answer = Answer(level, *(shown or (None, None)), state)
+        lo, hi = (sample.interval(level) if sample is not None else None) or (None, None)
+        answer = Answer(level, lo, hi, state)
     elif sample is not None and sample.n == 1:
         state = "anecdotal"
     settle = seeds_to_settle(claim, sample, answer.level) if sample is not None and state == "undecided" else None
@@ -95,5 +96,7 @@ def _share_as_claimed(relation: str, margin: float, pairs: Sequence[Pair]) -> fl
     """Share of pairs on the claimed side: a below b, a above b, or within the margin of each other."""
     if not pairs:
         return None
-    sides = {"<": lambda d: d < 0, ">": lambda d: d > 0, "~": lambda d: abs(d) < margin}
-    return sum(sides[relation](pair.difference) for pair in pairs) / len(pairs)
+    differences = [pair.difference for pair in pairs]
+    if relation == "~":
+        return sum(abs(d) < margin for d in differences) / len(pairs)
+    return sum(d < 0 if relation == "<" else d > 0 for d in differences) / len(pairs)

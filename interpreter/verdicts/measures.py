@@ -69,7 +69,11 @@ class Reader:
                 same,
                 note,
             )
-        return read_blocks([curves.get(key) for key in keys], measure, metric.better), (measure.read or "best") != "last", ""
+        return (
+            read_blocks([curves.get(key) for key in keys], measure, metric.better),
+            first.epochs > 1 and measure.read != "last",
+            "",
+        )
 
     def _read_at(
         self, arm: ArmPlan, measure: Measure, metric: Metric, curves: Sequence[Curve | None]

@@ -13,7 +13,7 @@ def explain(claim: Claim, state: str, answer: Answer, sample: Sample | None, why
     """The verdict as a sentence. `why`: what stood in the way, for the states that have no interval or do not use it."""
     if sample is None or sample.n == 0:
         return f"{_comparison(claim)}: {state}, {why or 'there is nothing to compare yet'}"
-    found = f"{_finding(claim, sample)} ({_evidence(answer, sample)})"
+    found = f"{_finding(claim, answer, sample)} ({_evidence(answer, sample)})"
     if why:
         return f"{found}: {state}, {why}"
     if state == "anecdotal":
@@ -67,10 +67,11 @@ def _comparison(claim: Claim) -> str:
     return f"{claim.left} {claim.relation} {claim.right}"
 
 
-def _finding(claim: Claim, sample: Sample) -> str:
+def _finding(claim: Claim, answer: Answer, sample: Sample) -> str:
     left, right = _name(claim.left, claim), _name(claim.right, claim)
     of = claim.left.measure or claim.right.measure
-    size = number(abs(sample.mean), sample.se or abs(sample.mean) / 10)
+    half = (answer.hi - answer.lo) / 2 if answer.lo is not None and answer.hi is not None else 0.0
+    size = number(abs(sample.mean), half or abs(sample.mean))
     if sample.mean == 0:
         return f"{left} and {right} do not differ in {of}"
     if claim.relation == "~":

@@ -4,7 +4,7 @@ import hashlib
 import subprocess
 import sys
 
-from interpreter.parts.datasets.fingerprint import fingerprint
+from interpreter.fingerprint import fingerprint
 from tests.conftest import ROOT
 
 
@@ -48,7 +48,7 @@ def test_links_that_go_round_end(tmp_path):
 
 def test_it_is_light():
     code = (
-        "import sys; from interpreter.parts.datasets.fingerprint import fingerprint;"
+        "import sys; from interpreter.fingerprint import fingerprint;"
         "print([m for m in ('torch', 'numpy', 'scipy', 'PIL', 'timm', 'sklearn') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

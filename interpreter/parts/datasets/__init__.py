@@ -1,1 +1,1 @@
-"""Datasets: one builder a file, and the fingerprint of a source, which is light."""
+"""Datasets: one builder a file."""

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from interpreter.errors import DataMissing
+from interpreter.fingerprint import LENGTH
 from interpreter.parts.contract import Data, Draw, Split
 from interpreter.parts.datasets import subset
-from interpreter.parts.datasets.fingerprint import LENGTH
 from interpreter.parts.random import derive, uniform
 from interpreter.spec.components.datasets import Digits
 

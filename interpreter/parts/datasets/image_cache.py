@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from interpreter.errors import DataMissing
+from interpreter.fingerprint import LENGTH, file_hash
 from interpreter.parts.datasets.decode import RULE, UnreadableImage, decode
-from interpreter.parts.datasets.fingerprint import LENGTH, file_hash
 
 _SETTLED = 2.0  # seconds: a file changed more recently than this may change again within the clock's grain
 

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from interpreter.errors import DataMissing
+from interpreter.fingerprint import LITTER, walk
 from interpreter.parts.contract import Data, Draw, Split
 from interpreter.parts.datasets import subset
 from interpreter.parts.datasets.augment import DRAWS, augmented
 from interpreter.parts.datasets.decode import SUFFIXES
-from interpreter.parts.datasets.fingerprint import walk
 from interpreter.parts.datasets.image_cache import decoded, hashes
 from interpreter.parts.random import derive, uniform
 from interpreter.spec.components.datasets import SPLITS, Augment, ImageFolder, Normalize
@@ -148,7 +148,8 @@ def _listed(source: Path, root: str, name: str) -> _Listed:
         there = ", ".join(sorted(path.name for path in source.iterdir() if path.is_dir())) if source.is_dir() else ""
         raise DataMissing(f"the data source `{name}` has no folder `{root}`",
                           hint=f"it has {there or 'no folders'}: say which is which under `roots`")  # fmt: skip
-    out = _Listed([], [], [], [], sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "__"))))
+    inside = sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != "." and path.name not in LITTER)
+    out = _Listed([], [], [], [], inside)
     for relative, path in walk(folder):
         below = relative.split("/")
         if len(below) < 2 or path.suffix.lower() not in SUFFIXES:

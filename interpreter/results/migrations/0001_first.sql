@@ -210,12 +210,13 @@ COMMENT ON COLUMN checkpoints.best IS 'Whether it is the best one; NULL until th
 COMMENT ON COLUMN checkpoints.last IS 'Whether it is the last one; NULL until the stage is done.';
 COMMENT ON COLUMN checkpoints.bytes IS 'Size.';
 
-CREATE TABLE prediction_segments (stage_id INTEGER, split VARCHAR, path VARCHAR, targets VARCHAR);
+CREATE TABLE prediction_segments (stage_id INTEGER, split VARCHAR, path VARCHAR, targets VARCHAR, target_kind VARCHAR);
 COMMENT ON TABLE prediction_segments IS 'Parquet files with predictions of stages that are done: what the view predictions reads.';
 COMMENT ON COLUMN prediction_segments.stage_id IS 'The stage.';
 COMMENT ON COLUMN prediction_segments.split IS 'The split they are for.';
 COMMENT ON COLUMN prediction_segments.path IS 'Path relative to the project; holds epoch (from 0), row, output.';
 COMMENT ON COLUMN prediction_segments.targets IS 'Path of the ids and targets: row, id, target.';
+COMMENT ON COLUMN prediction_segments.target_kind IS 'one: a class or a number an example; several: a list of numbers.';
 
 CREATE TABLE measures (entry_id INTEGER, arm VARCHAR, seed INTEGER, measure VARCHAR, value DOUBLE, epoch INTEGER, selected BOOLEAN,
                        complete BOOLEAN, note VARCHAR);
@@ -279,3 +280,8 @@ COMMENT ON COLUMN ingested.stage_id IS 'The stage.';
 COMMENT ON COLUMN ingested.bytes IS 'Bytes of its events.jsonl that have been read, up to the end of a line.';
 COMMENT ON COLUMN ingested.head IS 'Hash of the first line: a record that was replaced by another has a different one.';
 COMMENT ON COLUMN ingested.signature IS 'Sizes and times of what the record is made of: equal means nothing new.';
+
+CREATE TABLE migrations (name VARCHAR, applied TIMESTAMPTZ);
+COMMENT ON TABLE migrations IS 'Steps that made these tables, in order.';
+COMMENT ON COLUMN migrations.name IS 'Name of the step.';
+COMMENT ON COLUMN migrations.applied IS 'When it was done.';

@@ -1,0 +1,201 @@
+"""What records under runs/ hold besides their events: read folder by folder, as rows for the tables."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from pyarrow import ArrowException, types
+
+from interpreter.errors import RecordError
+from interpreter.plan.types import Stage
+from interpreter.project import Project
+from interpreter.run.record import Record, read_json
+from interpreter.run.status import status_of
+
+_KEY = re.compile(r"[0-9a-f]{16,64}")
+_CHECKPOINT = re.compile(r"epoch-(\d+)\.pt")
+_ATTEMPT = re.compile(r"\d{4,}\.json")
+_ENVIRONMENT = ("python", "torch", "lightning", "timm", "numpy", "git_commit", "source_hash")
+_NUMERICS = ("threads", "device", "precision", "tf32", "loader_workers")
+
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Found:
+    """One record, apart from its events. `problems` are (code, text) findings about the record itself."""
+
+    stage: Row
+    attempts: list[Row] = field(default_factory=list)
+    checkpoints: list[Row] = field(default_factory=list)
+    segments: list[Row] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+
+
+def keys(project: Project) -> list[str]:
+    """Keys of all records, sorted."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(project.runs) as folders:
+        return sorted(f.name for f in folders if _KEY.fullmatch(f.name) and f.is_dir())
+    return []
+
+
+def signature(record: Record) -> str:
+    """A text that changes whenever a file of the record is added, removed or grows."""
+    parts = []
+    for path in (record.folder, record.attempts, record.checkpoints, record.events):
+        try:
+            found = path.stat()
+            parts.append(f"{found.st_mtime_ns:x}.{found.st_size:x}")
+        except OSError:
+            parts.append("-")
+    return ":".join(parts)
+
+
+def head_of(record: Record) -> str:
+    """Hash of the first line of the events: two records of one key differ in it. "" when there is none."""
+    with contextlib.suppress(FileNotFoundError), open(record.events, "rb") as file:
+        return hashlib.sha256(file.readline(65536)).hexdigest()[:16]
+    return ""
+
+
+def attempts_made(record: Record) -> int:
+    """How many attempts there were."""
+    with contextlib.suppress(FileNotFoundError):
+        return sum(_ATTEMPT.fullmatch(name) is not None for name in os.listdir(record.attempts))
+    return 0
+
+
+def planned(stage: Stage) -> Row:
+    """The row of a stage that has no record."""
+    return {
+        "key": stage.key, "kind": stage.kind, "name": stage.name, "seed": stage.seed, "state": "new", "planned_epochs": stage.epochs,
+        "epochs": 0, "ended": None, "attempt": None, "finished": None, "best_metric": None, "best_value": None, "best_epoch": None,
+        "settings": _json(stage.settings), "error": "",
+        "inputs": _json([{"role": i.role, "key": i.key, "checkpoint": i.checkpoint, "take": i.take} for i in stage.inputs]),
+        "sources": _json([{"name": s.name, "fingerprint": s.fingerprint} for s in stage.sources]),
+    }  # fmt: skip
+
+
+def read(project: Project, key: str, stage: Stage | None) -> Found:
+    """What the record `key` holds. `stage` stands in for a stage.json that can't be read."""
+    record = Record.of(project, key)
+    problems: list[tuple[str, str]] = []
+    try:
+        stage = record.read_stage()
+    except (RecordError, FileNotFoundError) as error:
+        if record.stage_file.exists() or stage is None:
+            problems.append(("unreadable-record", _first_line(error)))
+    row = planned(stage) if stage else _unknown(key)
+    status = status_of(project, key)
+    row |= {
+        "state": status.state, "attempt": status.attempt or None, "epochs": status.epoch,
+        "error": "" if status.state in ("done", "running") else status.error.partition("\n")[0],
+    }  # fmt: skip
+    done = status.done or {}
+    if status.state == "unreadable":
+        problems.append(("unreadable-record", status.error.partition("\n")[0]))
+    if done:
+        best = done.get("best") or {}
+        value, epoch = best.get("value"), best.get("epoch")
+        row |= {
+            "ended": done.get("why"), "finished": done.get("finished"), "best_metric": best.get("metric"),
+            "best_value": None if value is None else float(value), "best_epoch": None if epoch is None else int(epoch) + 1,
+        }  # fmt: skip
+        if row["kind"] == "evaluate":
+            row["epochs"] = 1
+    found = Found(row, problems=problems)
+    found.attempts = list(_attempts(record, problems))
+    found.checkpoints = list(_checkpoints(project, record, done))
+    found.segments = list(_segments(project, record, done, problems))
+    return found
+
+
+def _unknown(key: str) -> Row:
+    return planned(Stage(key, "", "", {}, {"schedule": {"epochs": 0}}, (), (), 0)) | {"state": "unreadable", "settings": None}
+
+
+def _attempts(record: Record, problems: list[tuple[str, str]]) -> Iterator[Row]:
+    names: list[str] = []
+    with contextlib.suppress(FileNotFoundError):
+        names = sorted(name for name in os.listdir(record.attempts) if _ATTEMPT.fullmatch(name))
+    for name in names:
+        path = record.attempts / name
+        end: Mapping[str, Any] = {}
+        try:
+            who = read_json(path)
+            with contextlib.suppress(FileNotFoundError):
+                end = read_json(path.with_suffix(".end"))
+        except (RecordError, FileNotFoundError) as error:
+            problems.append(("unreadable-attempt", _first_line(error)))
+            continue
+        environment, numerics = who.get("environment") or {}, who.get("numerics") or {}
+        yield {
+            "attempt": int(path.stem), "started": who.get("started"), "finished": end.get("at"), "how": end.get("how"),
+            "error": str(end.get("error") or "").partition("\n")[0], "host": who.get("host"), "pid": who.get("pid"),
+            "environment": {n: _word(environment.get(n)) for n in _ENVIRONMENT} | {"everything": _json(environment)},
+            **{n: numerics.get(n) for n in _NUMERICS}, "precision": _word(numerics.get("precision")), "numerics": _json(numerics),
+        }  # fmt: skip
+
+
+def _checkpoints(project: Project, record: Record, done: Mapping[str, Any]) -> Iterator[Row]:
+    best, last = (done.get(name, {}).get("checkpoint") if done.get(name) else None for name in ("best", "last"))
+    with contextlib.suppress(FileNotFoundError):
+        for path in sorted(record.checkpoints.iterdir()):
+            match = _CHECKPOINT.fullmatch(path.name)
+            if match:
+                with contextlib.suppress(FileNotFoundError):  # removed while we look
+                    yield {
+                        "epoch": int(match[1]) + 1, "path": _relative(project, path), "bytes": path.stat().st_size,
+                        "best": path.name == best if done else None, "last": path.name == last if done else None,
+                    }  # fmt: skip
+
+
+def _segments(project: Project, record: Record, done: Mapping[str, Any], problems: list[tuple[str, str]]) -> Iterator[Row]:
+    for split, names in (done.get("predictions") or {}).items():
+        targets = record.predictions / split / "targets.parquet"
+        missing = [n for n in names if not (record.predictions / split / n).is_file()]
+        try:
+            several = types.is_list(pq.read_schema(targets).field("target").type)
+            if missing:
+                raise FileNotFoundError(", ".join(missing))
+        except (OSError, KeyError, ArrowException) as error:
+            problems.append(("unreadable-predictions", f"predictions of {split}: {_first_line(error)}"))
+            continue
+        for name in names:
+            yield {
+                "split": split, "path": _relative(project, record.predictions / split / name),
+                "targets": _relative(project, targets), "target_kind": "several" if several else "one",
+            }  # fmt: skip
+
+
+def _relative(project: Project, path: Path) -> str:
+    return path.relative_to(project.root).as_posix()
+
+
+def _json(value: Any) -> str:
+    return json.dumps(_plain(value), ensure_ascii=False, sort_keys=True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value
+
+
+def _word(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -101,8 +101,8 @@ def make_claim(text: str, on: str = "accuracy", margin: float = 0.0, name: str =
     except ValueError:
         side, kind = Side(arm=right, measure=on), "likeness" if relation == "~" else "order"
     fields.setdefault("kind", kind)
-    return Claim(name=name, left=Side(arm=left, measure=on), relation=relation, right=side, margin=margin, text=text,  # type: ignore[arg-type]
-                 hash=fields.pop("hash", digest(f"{text} {on} {margin}")), **fields)  # fmt: skip
+    fields.setdefault("hash", digest(f"{text} {on} {margin}"))
+    return Claim(name, left=Side(arm=left, measure=on), relation=relation, right=side, margin=margin, text=text, **fields)
 
 
 def make_plan(
@@ -180,8 +180,9 @@ def write_records(
 
 def write_record(
     project: Project, stage: Stage, history: History, *, done: bool = True, baseline: Mapping[str, float] | None = None,
-    findings: Sequence[tuple[int, str, str]] = (), predictions: Sequence[Predictions] = (), tables: Mapping[str, Any] | None = None,
-    numerics: Mapping[str, Any] | None = None, environment: Mapping[str, Any] | None = None, minute: int = 0,
+    findings: Sequence[tuple[int, str, str]] = (), predictions: Sequence[Predictions] = (),
+    tables: Mapping[str, Any] | None = None, numerics: Mapping[str, Any] | None = None,
+    environment: Mapping[str, Any] | None = None, minute: int = 0,
     early_stopping: bool = False, how: str = "",
 ) -> Path:  # fmt: skip
     """Write runs/<key>/ of a first attempt at `stage`: as many epochs as `history` has values. Returns the folder.
@@ -225,7 +226,8 @@ def start_record(project: Project, stage: Stage) -> Path:
     (folder / "attempts").mkdir(parents=True, exist_ok=True)
     (folder / "checkpoints").mkdir(exist_ok=True)
     value = {
-        "format": 1, "key": stage.key, "kind": stage.kind, "name": stage.name, "identity": stage.identity, "settings": stage.settings,
+        "format": 1, "key": stage.key, "kind": stage.kind, "name": stage.name, "identity": stage.identity,
+        "settings": stage.settings,
         "inputs": [{"role": i.role, "key": i.key, "checkpoint": i.checkpoint, "take": i.take} for i in stage.inputs],
         "sources": [{"name": s.name, "fingerprint": s.fingerprint} for s in stage.sources], "seed": stage.seed,
     }  # fmt: skip
@@ -239,7 +241,8 @@ def begin_attempt(
 ) -> None:  # fmt: skip
     """Write attempts/NNNN.json and the attempt's first event."""
     value = {
-        "attempt": attempt, "host": "lab", "pid": 4000 + attempt, "pid_start": 1.0, "boot_id": "boot", "started": _time(minute, 0),
+        "attempt": attempt, "host": "lab", "pid": 4000 + attempt, "pid_start": 1, "boot_id": "boot",
+        "started": _time(minute, 0),
         "environment": {**ENVIRONMENT, **(environment or {})}, "numerics": {**NUMERICS, **(numerics or {})},
     }  # fmt: skip
     (folder / "attempts" / f"{attempt:04d}.json").write_text(json.dumps(value))
@@ -285,7 +288,8 @@ def finish_record(
     count = first + len(next(iter(history.values()), ()))
     end_attempt(folder, attempt, "done", count, minute=minute)
     value: dict[str, Any] = {
-        "key": stage.key, "kind": stage.kind, "attempt": attempt, "finished": _time(minute, count + 1), "planned_epochs": stage.epochs,
+        "key": stage.key, "kind": stage.kind, "attempt": attempt, "finished": _time(minute, count + 1),
+        "planned_epochs": stage.epochs,
         "epochs": count if stage.kind == "fit" else 0, "events_bytes": (folder / "events.jsonl").stat().st_size,
         "predictions": dict(predictions or {}), "why": why,
     }  # fmt: skip

@@ -1,13 +1,12 @@
 """What should drive training: the stock Lightning Trainer, or Lightning Fabric under a small loop of ours?
 
-`python bench/spikes/driver.py --out results.json` times a step under each driver, and the imports. Then it trains a small
-network on scikit-learn's digits, kills real processes with SIGKILL, resumes them in fresh ones, and compares what comes
-out, bit for bit, with a run that was never killed. The findings are in docs/decisions/0001-what-drives-training.md.
+`python bench/spikes/driver.py --out results.json` times a step under each driver, and the imports. It trains a small network
+on digits, kills real processes with SIGKILL, resumes them in fresh ones, and compares what comes out, bit for bit, with a
+run that was never killed. The findings are in docs/decisions/0001-what-drives-training.md.
 
-Drivers: `hand` a bare loop (times only); `trainer` the Trainer as its manual shows it; `trainer-derived` the same with
-randomness derived from (seed, purpose, epoch, example) and no self.log; `trainer-patched` that, with the epoch given to
-the sampler by hand before the Trainer resumes; `fabric` a small own loop;
-`fabric-set-epoch` that loop with a sampler that has `set_epoch`, which a loader wrapped by Fabric calls by itself.
+Drivers: `hand` a bare loop (times only); `trainer` the Trainer as its manual shows it; `trainer-derived` that, but with
+randomness derived from (seed, purpose, epoch, example) and no self.log; `trainer-patched` the sampler also told its epoch
+by hand before a resume; `fabric` a small own loop; `fabric-set-epoch` the same with a sampler that has `set_epoch`.
 """
 
 from __future__ import annotations
@@ -18,13 +17,11 @@ import json
 import logging
 import math
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import timeit
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -38,14 +35,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
-SEED, EPOCHS, BATCH, TRAIN, PEAK, WARM_UP, NOISE = 7, 6, 64, 1437, 3e-3, 20, 0.1
-STEPS = math.ceil(TRAIN / BATCH)
+SEED, EPOCHS, BATCH, TRAIN, STEPS, PEAK, WARM_UP, NOISE = 7, 6, 64, 1437, 23, 3e-3, 20, 0.1  # 23 batches hold 1437 examples
 STOPS = {"boundary": ((2, 0), (4, 0)), "inside": ((2, 9), (4, 15))}  # (epoch, batch) before which the process is killed
-SIZES = {"tiny": (32, 16, 600), "large": (512, 1200, 40)}  # hidden width, batch and steps of the two timed steps
+SIZES = {"tiny": (32, 16, 600), "large": (1024, 1600, 60)}  # hidden width, batch and steps of the two timed steps
 TIMED = ("hand", "trainer", "trainer-derived", "fabric")
 adamw = partial(torch.optim.AdamW, lr=PEAK, fused=True)
-ONE: dict[str, Any] = {"accelerator": "cpu", "devices": 1}
-QUIET: dict[str, Any] = {**ONE, "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+QUIET = {"accelerator": "cpu", "devices": 1, "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
 UNIT = "import lightning_fabric; from lightning.pytorch import LightningModule"
 IMPORTS = ("pass", "import torch", "import lightning", "import lightning.fabric", "import lightning_fabric", UNIT)
 
@@ -72,8 +67,7 @@ def derive(*parts: int | str) -> int:
 
 def rate_factor(step: int) -> float:
     """The rate at a step as a share of its peak: linear warm-up, then half a cosine."""
-    share = (step - WARM_UP) / (EPOCHS * STEPS - WARM_UP)
-    return (step + 1) / WARM_UP if step < WARM_UP else 0.5 * (1 + math.cos(math.pi * share))
+    return min((step + 1) / WARM_UP, 0.5 + 0.5 * math.cos(math.pi * max(0, step - WARM_UP) / (EPOCHS * STEPS - WARM_UP)))
 
 
 class Noisy(TensorDataset):
@@ -180,7 +174,7 @@ def own_step(fabric: L.Fabric | None, model: nn.Module, optimizer: Any, batch: S
 
 def own_loop(unit: Unit, loader: DataLoader[Any], val: Sequence[Tensor], last: Path) -> Any:
     """The optimizer after Fabric and a small loop have trained `unit`."""
-    fabric, first = L.Fabric(**ONE), 0
+    fabric, first = L.Fabric(accelerator="cpu", devices=1), 0
     (model, optimizer), train = fabric.setup(unit, adamw(unit.parameters())), fabric.setup_dataloaders(loader)
     if last.exists():
         first, weights, moments = torch.load(last, weights_only=True)
@@ -225,31 +219,31 @@ def attempt(cell: Cell, folder: Path, stop: Sequence[int]) -> None:
 
 
 def step_ms(driver: str, size: str) -> float:
-    """The median milliseconds from one forward pass to the next, in a fresh run of `driver`."""
+    """The median milliseconds from one forward pass to the next, in a new run of `driver`."""
     width, batch, steps = SIZES[size]
     unit = Unit(driver, nn.Sequential(nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 10)))
     loader = DataLoader([(torch.randn(batch, 64), torch.randint(10, (batch,)))] * steps, batch_size=None)  # type: ignore[arg-type]
     if driver.startswith("trainer"):
         L.Trainer(max_epochs=1, enable_checkpointing=False, **QUIET).fit(unit, loader)
     else:
-        fabric, model, optimizer = L.Fabric(**ONE) if driver == "fabric" else None, unit, adamw(unit.parameters())
-        if fabric:
+        fabric, model, optimizer = None, unit, adamw(unit.parameters())
+        if driver == "fabric":
+            fabric = L.Fabric(accelerator="cpu", devices=1)
             (model, optimizer), loader = fabric.setup(model, optimizer), fabric.setup_dataloaders(loader)
         for i, each in enumerate(loader):
             unit.total += own_step(fabric, model, optimizer, each, i)
-    return 1e3 * statistics.median(b - a for a, b in zip(unit.stamps[9:-1], unit.stamps[10:], strict=True))
+    return 1e3 * torch.tensor(unit.stamps[9:], dtype=torch.float64).diff().median().item()
 
 
 def child(root: Path, cells: Sequence[Cell], stop: Sequence[int] = ()) -> None:
     """Train `cells` one after the other in a fresh process; with `stop`, SIGKILL it once it has parked there."""
-    job = {"root": str(root), "cells": cells, "stop": stop}
-    process = subprocess.Popen([sys.executable, __file__, "--job", json.dumps(job)])
+    process = subprocess.Popen([sys.executable, "-W", "ignore", __file__, "--job", json.dumps([str(root), cells, stop])])
     while stop and process.poll() is None and not (cells[0].folder(root) / "parked-{}-{}".format(*stop)).exists():
         time.sleep(0.02)
     if stop:
         process.kill()
     if process.wait() != (-9 if stop else 0):
-        raise RuntimeError(f"exit {process.returncode}: {job}")
+        raise RuntimeError(f"exit {process.returncode}: {cells}, {stop}")
 
 
 def outcome(folder: Path) -> tuple[dict[str, Tensor], list[int]]:
@@ -265,8 +259,7 @@ def outcome(folder: Path) -> tuple[dict[str, Tensor], list[int]]:
 
 def measure(root: Path, cell: Cell) -> dict[str, Any]:
     """How far a run of `cell`, killed and resumed, ends from its reference; `repeated` counts finished epochs done again."""
-    stops = STOPS.get(cell.kill, ())
-    for stop in (*stops, ()):
+    for stop in (*(stops := STOPS.get(cell.kill, ())), ()):
         child(root, [cell], stop)
     mine, firsts = outcome(cell.folder(root))
     theirs, _ = outcome(cell._replace(kill="never", driver=cell.driver.removesuffix("-set-epoch")).folder(root))
@@ -282,24 +275,22 @@ def main() -> None:
     parser.add_argument("--job", type=json.loads, help=argparse.SUPPRESS)
     given = parser.parse_args()
     logging.disable(logging.INFO)
-    warnings.filterwarnings("ignore", module="lightning")
     if given.job:
-        for cell in (Cell(*each) for each in given.job["cells"]):
-            attempt(cell, cell.folder(Path(given.job["root"])), given.job["stop"])
+        for cell in (Cell(*each) for each in given.job[1]):
+            attempt(cell, cell.folder(Path(given.job[0])), given.job[2])
         return
     torch.set_num_threads(1)
     results: dict[str, Any] = {"torch": torch.__version__, "lightning": L.__version__, "cpus": os.cpu_count()}
     results["step_ms"] = {size: [{driver: step_ms(driver, size) for driver in TIMED} for _ in range(9)] for size in SIZES}
-    start = {each: partial(subprocess.run, [sys.executable, "-c", each], check=True) for each in IMPORTS}
+    start = {each: partial(subprocess.run, [sys.executable, "-c", each]) for each in IMPORTS}
     results["import_s"] = {each: timeit.repeat(run, number=1, repeat=5) for each, run in start.items()}
     plain = [Cell(driver, w, t) for driver in (*TIMED[1:], "trainer-patched") for w in (0, 2) for t in (1, 2)]
-    off = ((False, True), (True, False), (False, False))
-    plain_off = [Cell(driver, 2, 1, dropout, norm) for driver in ("trainer", "fabric") for dropout, norm in off]
+    bare = [Cell(driver, 2, 1, *on) for driver in ("trainer", "fabric") for on in ((False, True), (True, False), (False, False))]
     cells = [cell._replace(kill="control") for cell in plain if cell.driver == "trainer"]
-    cells += [cell._replace(kill=kill) for cell in plain for kill in STOPS] + [cell._replace(kill="inside") for cell in plain_off]
+    cells += [cell._replace(kill=kill) for cell in plain for kill in STOPS] + [cell._replace(kill="inside") for cell in bare]
     with tempfile.TemporaryDirectory() as root:
         for threads in (1, 2):  # the references
-            child(Path(root), [cell for cell in plain + plain_off if cell.threads == threads])
+            child(Path(root), [cell for cell in plain + bare if cell.threads == threads])
         results["cells"] = [measure(Path(root), cell) for cell in (*cells, Cell("fabric-set-epoch", 0, 1, kill="inside"))]
     given.out.write_text(json.dumps(results, indent=1))
 

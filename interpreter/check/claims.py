@@ -24,13 +24,14 @@ _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?%?")
 _QUANTIFIERS = ("all", "any", "mean", "best")
 RULES = (
     "measured-split",
+    "metric",
+    "reference",
     "unequal-epochs",
     "checkpoint-rule",
     "unscaled-rate",
     "numerics",
     "more-examples",
     "setting",
-    "reference",
 )
 
 

@@ -9,7 +9,7 @@ from importlib import import_module
 from interpreter.cli.session import Session, open_session, show_problems
 from interpreter.errors import StageFailed, UsageError
 from interpreter.plan.types import Stage
-from interpreter.report.inputs import report_path, unchanged
+from interpreter.report.inputs import folder_of, unchanged
 from interpreter.run.forecast import blocked_stages
 from interpreter.run.register import register, register_run
 from interpreter.run.sources import verify
@@ -68,4 +68,4 @@ def _execute(session: Session, todo: dict[str, Stage], args: argparse.Namespace)
 
 def _name_reports(session: Session) -> None:
     for entry in session.plan.entries:
-        print(f"  {report_path(session.project, session.plan, entry)}")
+        print(f"  {folder_of(session.project, session.whole) / entry.entry.name}.html")

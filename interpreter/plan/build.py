@@ -52,7 +52,16 @@ class Builder:
         several = any(len(seeds) > 1 for seeds in arm.seeds.values())
         given = tuple(level for level in arm.levels if several and len(arm.seeds[level]) == 1)
         evaluations = tuple(stage.name for stage in arm.chain if stage.kind == "evaluate")
-        return ArmPlan(name, tuple(s.name for s in arm.chain), arm.baseline, arm.main_stage, evaluations, trials, given)
+        return ArmPlan(
+            name=name,
+            chain=tuple(stage.name for stage in arm.chain),
+            baseline=arm.baseline,
+            main_stage=arm.main_stage,
+            evaluations=evaluations,
+            trials=trials,
+            given=given,
+            data_names={stage.name: stage.data_name for stage in arm.chain},
+        )
 
     def _chain(
         self, arm: CheckedArm, levels: Mapping[str, int], entry: CheckedEntry, until: str = ""

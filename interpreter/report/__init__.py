@@ -1,1 +1,1 @@
-"""Reports: charts, tables and pages, drawn from the database."""
+"""Reports: charts, tables and pages of what was expected and what was found."""

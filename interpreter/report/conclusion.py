@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from interpreter.errors import ReportError
 from interpreter.report.statistics import Summary, summaries
-from interpreter.report.words import count, interval, names, number, percent, plus_minus, state_word
+from interpreter.report.words import count, decimals, interval, names, number, percent, plus_minus, state_word
 from interpreter.verdicts.types import Judgement, Verdict
 
 _HOLE = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.S)
@@ -54,7 +54,7 @@ def verdict_text(verdict: Verdict) -> str:
 def effect_text(verdict: Verdict) -> str:
     """The effect, with digits that fit its interval."""
     if verdict.lo is None or verdict.hi is None:
-        return number(verdict.effect)
+        return number(verdict.effect, decimals(abs(verdict.effect or 0.0) / 10))
     return plus_minus(verdict.effect, (verdict.hi - verdict.lo) / 2).split(" ± ")[0]
 
 

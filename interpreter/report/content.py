@@ -12,6 +12,9 @@ from interpreter.verdicts.types import Verdict
 
 Rows = list[dict[str, Any]]
 
+# Kinds of figures in the order of the report, and the headings they stand under.
+SECTIONS = (("forest", "Effects"), ("curves", "Learning curves"), ("measures", "Measures"))
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:

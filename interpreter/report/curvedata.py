@@ -26,7 +26,9 @@ STRETCH = 0.6  # the trivial baseline is drawn while it lengthens the y axis by 
 class Keeper(Protocol):
     """Keeps rows under a name."""
 
-    def add(self, kind: str, rows: Rows) -> str: ...
+    def add(self, kind: str, rows: Rows) -> str:
+        """Keep `rows`, and return their name."""
+        ...
 
 
 def default_metrics(entry: EntryPlan) -> list[str]:

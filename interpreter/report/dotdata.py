@@ -12,7 +12,7 @@ from interpreter.report.charts.theme import Look, tone_of
 from interpreter.report.conclusion import effect_text
 from interpreter.report.content import Figure, Rows
 from interpreter.report.read import Reader, Wanted, where_is
-from interpreter.report.statistics import summary
+from interpreter.report.statistics import summaries, summary
 from interpreter.report.terms import metric_title
 from interpreter.report.words import count, interval, names, number, percent, plus_minus, state_word
 from interpreter.spec.claims import Claim
@@ -25,7 +25,9 @@ PAD = 0.08  # of the axis, at each end
 class Keeper(Protocol):
     """Keeps rows under a name."""
 
-    def add(self, kind: str, rows: Rows) -> str: ...
+    def add(self, kind: str, rows: Rows) -> str:
+        """Keep `rows`, and return their name."""
+        ...
 
 
 def forest_figure(name: str, chart: Chart, judgement: Judgement, look: Look, data: Keeper) -> Figure:
@@ -50,12 +52,13 @@ def forest_figure(name: str, chart: Chart, judgement: Judgement, look: Look, dat
         )  # fmt: skip
     said = [chart.caption] if chart.caption else []
     levels = sorted({percent(v.level) for v in shown if v.lo is not None})
-    said.append(
-        "Diamond: mean difference"
-        + (f"; bar: its interval ({names(levels)})" if levels else "")
-        + "; small strokes: single seeds; "
-        "shaded: where the claim would hold. A claim is supported when the whole bar is in the shade."
+    parts = ["Diamond: mean difference"]
+    parts += [f"bar: its interval ({names(levels)})"] if levels else []
+    parts += ["small strokes: single seeds"] if any(len(v.pairs) > 1 for v in shown) else []
+    parts.append(
+        "shaded: where the claim would hold" + (", and it is supported when the whole bar is in the shade" if levels else "")
     )
+    said.append("; ".join(parts) + ".")
     if silent:
         said.append(f"Without a difference so far: {names(silent)}.")
     alt = f"{title}. " + "; ".join(
@@ -104,9 +107,10 @@ def _forest_row(row: int, verdict: Verdict, domain: tuple[float, float]) -> dict
     bounds = {"<": (domain[0], -claim.margin), ">": (claim.margin, domain[1]), "~": (-claim.margin, claim.margin)}[claim.relation]
     word = state_word(verdict.state).text
     return {
-        "row": row, "name": claim.name, "claim": claim.text, "state": word, "tone": tone_of(verdict.state), "effect": verdict.effect,
-        "lo": _finite(verdict.lo, domain[0]), "hi": _finite(verdict.hi, domain[1]), "from": bounds[0], "to": bounds[1], "n": verdict.n,
-        "label": f"{word}  {effect_text(verdict)}", "shown": effect_text(verdict), "interval": interval(verdict.lo, verdict.hi) or "none",
+        "row": row, "name": claim.name, "claim": claim.text, "state": word, "tone": tone_of(verdict.state), "n": verdict.n,
+        "effect": verdict.effect, "lo": _finite(verdict.lo, domain[0]), "hi": _finite(verdict.hi, domain[1]),
+        "from": bounds[0], "to": bounds[1], "label": f"{word}  {effect_text(verdict)}", "shown": effect_text(verdict),
+        "interval": interval(verdict.lo, verdict.hi) or "none",
     }  # fmt: skip
 
 
@@ -140,7 +144,7 @@ def measures_figure(name: str, chart: Chart, judgement: Judgement, reader: Reade
         return Figure(name, "measures", title, chart.caption, "", notice="No data yet: no trial has a value.")
     panels, outside = [], []
     for measure in wanted:
-        dots = [
+        dots: Rows = [
             {"arm": m.arm, "order": arms.index(m.arm), "seed": m.seed, "value": m.value, "epoch": m.epoch}
             for m in values
             if m.measure == measure
@@ -148,9 +152,9 @@ def measures_figure(name: str, chart: Chart, judgement: Judgement, reader: Reade
         if not dots:
             continue
         found = {arm: summary([d["value"] for d in dots if d["arm"] == arm]) for arm in arms}
-        means = [
-            {"arm": arm, "mean": s.mean, "lo": None if s.ci is None else s.mean - s.ci, "hi": None if s.ci is None else s.mean + s.ci, "n": s.n,
-             "shown": plus_minus(s.mean, s.ci)}
+        means: Rows = [
+            {"arm": arm, "mean": s.mean, "lo": None if s.ci is None else s.mean - s.ci,
+             "hi": None if s.ci is None else s.mean + s.ci, "n": s.n, "shown": plus_minus(s.mean, s.ci)}
             for arm, s in found.items() if s.mean is not None
         ]  # fmt: skip
         drawn = [d["value"] for d in dots] + [x for r in means for x in (r["lo"], r["hi"]) if x is not None]
@@ -161,7 +165,7 @@ def measures_figure(name: str, chart: Chart, judgement: Judgement, reader: Reade
                 outside.append(f"{text} {number(value)} ({measure})")
             else:
                 lines.append((value, text, "right" if value > (low + high) / 2 else "left"))
-        joined = any(sum(d["seed"] == s for d in dots) > 1 for s in {d["seed"] for d in dots})
+        joined = sum(sum(d["seed"] == s for d in dots) > 1 for s in {d["seed"] for d in dots}) > 1
         panels.append(
             measures.Panel(
                 _axis(measure, judgement), data.add("dots", dots), data.add("summary", means), tuple(arms), joined, tuple(lines)
@@ -170,11 +174,12 @@ def measures_figure(name: str, chart: Chart, judgement: Judgement, reader: Reade
     drawn_charts = measures.chart(panels, look, page=True)
     file = measures.chart(panels, look, page=False)[0]
     caption = _caption(chart, kept, wanted, outside, any(p.joined for p in panels), any(p.lines for p in panels))
+    of = summaries(values)
     alt = f"{title}. " + "; ".join(
-        f"{measure}: " + names([f"{arm} {plus_minus(s.mean, s.ci)}" for arm in arms
-                                if (s := summary([m.value for m in values if m.arm == arm and m.measure == measure and m.value is not None])).n])
+        f"{measure}: "
+        + names([f"{arm} {plus_minus(of[arm, measure].mean, of[arm, measure].ci)}" for arm in arms if (arm, measure) in of])
         for measure in wanted
-    )  # fmt: skip
+    )
     return Figure(
         name, "measures", title, caption, alt + ".", tuple(c.to_dict(validate=False) for c in drawn_charts),
         file.to_dict(validate=False), tuple(arms),

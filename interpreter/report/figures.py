@@ -8,7 +8,7 @@ from typing import Any
 from interpreter.errors import ReportError
 from interpreter.plan.types import Plan
 from interpreter.report.charts import theme
-from interpreter.report.content import Figure, Rows
+from interpreter.report.content import SECTIONS, Figure, Rows
 from interpreter.report.curvedata import curves_figure, default_metrics
 from interpreter.report.dotdata import forest_figure, measures_figure
 from interpreter.report.read import Reader
@@ -50,7 +50,7 @@ def figures(judgement: Judgement, plan: Plan, reader: Reader, look: theme.Look) 
         asked[_free("measures", asked)] = Chart(kind="measures")
     data = DataSets()
     made = []
-    for kind in KINDS:
+    for kind, _ in SECTIONS:
         for name, chart in asked.items():
             if chart.kind != kind:
                 continue

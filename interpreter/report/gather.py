@@ -92,7 +92,7 @@ def _findings(entry: EntryPlan, reader: Reader) -> tuple[Finding, ...]:
 def _assumed(path: str, entry: EntryPlan, plan: Plan) -> str:
     """The value of a setting the notebook did not tell, where the path leads to one: "512"."""
     words = path.split(".")
-    values = {}
+    values: dict[str, None] = {}
     if words[0] == "stages" and len(words) > 2:
         for arm in entry.arms:
             for name, key in arm.trials[0].stages if arm.trials else ():
@@ -134,26 +134,27 @@ def _stages(entry: EntryPlan, plan: Plan, reader: Reader) -> tuple[tuple[StageLi
                 users.setdefault(key, {})[arm.name] = None
                 if key not in rows:
                     stage = plan.stages.get(key)
-                    rows[key] = {"key": key, "stage": name, "stage_seed": stage.seed if stage else trial.seed, "state": "new", "epochs": 0,
-                                 "planned_epochs": stage.epochs if stage else 0, "attempts": 0, "python": None}  # fmt: skip
+                    seed, planned = (stage.seed, stage.epochs) if stage else (trial.seed, 0)
+                    rows[key] = {"key": key, "stage": name, "stage_seed": seed, "state": "new", "epochs": 0,
+                                 "planned_epochs": planned, "attempts": 0, "python": None}  # fmt: skip
     environments: dict[str, str] = {}
     lines = []
-    for key, row in rows.items():
+    for key, line in rows.items():
         where = ""
-        if row["python"] is not None:
-            words = _environment(row)
+        if line["python"] is not None:
+            words = _environment(line)
             where = environments.setdefault(words, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[len(environments) % 26])
-        epochs = f"{row['epochs']} of {row['planned_epochs']}" if row["planned_epochs"] else ""
-        state = "not run" if row["state"] == "new" else row["state"]
+        epochs = f"{line['epochs']} of {line['planned_epochs']}" if line["planned_epochs"] else ""
+        state = "not run" if line["state"] == "new" else line["state"]
         lines.append(
             StageLine(
                 key[:SHORT_KEY],
-                row["stage"],
+                line["stage"],
                 names(list(users[key]), 4),
-                row["stage_seed"],
+                line["stage_seed"],
                 state,
                 epochs,
-                row["attempts"],
+                line["attempts"],
                 where,
             )
         )

@@ -14,7 +14,18 @@ from typing import Any
 from interpreter.report import markdown
 from interpreter.report.charts import theme
 from interpreter.report.conclusion import effect_text
-from interpreter.report.content import Content, Figure, Grid, Rows
+from interpreter.report.content import SECTIONS, Content, Figure, Grid, Rows
+from interpreter.report.phrases import (
+    PROVENANCE,
+    claim_text,
+    confound_heading,
+    confound_texts,
+    method_text,
+    provenance_cells,
+    provenance_heading,
+    registered,
+    sentence,
+)
 from interpreter.report.render import named
 from interpreter.report.words import interval, percent, slug, state_word
 from interpreter.verdicts.types import Verdict
@@ -26,7 +37,7 @@ def page(content: Content, bundle: str) -> str:
     """The whole page. `bundle` is the script that sets `vegaEmbed`; it is put in once, and only when there is a chart."""
     entry = content.plan.entry
     body = [_header(content), _verdicts(content.verdicts)]
-    for kind, heading in (("forest", "Effects"), ("curves", "Learning curves"), ("measures", "Measures")):
+    for kind, heading in SECTIONS:
         body.append(_figures(heading, [f for f in content.figures if f.kind == kind], content))
     body.append(_tables(content.tables, content))
     body.append(_findings(content))
@@ -97,50 +108,6 @@ def _verdict(verdict: Verdict) -> str:
     return f'<li class="verdict" id="claim-{slug(claim.name)}">{state}<div>{"".join(lines)}</div></li>'
 
 
-def claim_text(verdict: Verdict) -> str:
-    """The claim as written, with what it is on and its margin when the text does not tell."""
-    claim = verdict.claim
-    on = claim.left.measure
-    margin = {"~": "within", "<": "by", ">": "by"}[claim.relation]
-    text = claim.text
-    text += f" on {on}" if on and on not in text else ""
-    return text if not claim.margin else f"{text}, {margin} {claim.margin:g}"
-
-
-def registered(verdict: Verdict) -> str:
-    """Whether the claim came before the numbers."""
-    if verdict.registered:
-        return f"registered {verdict.registered_at[:10]}" if verdict.registered_at else "registered"
-    return "post hoc"
-
-
-def method_text(verdict: Verdict) -> str:
-    """How the interval was made, and what else to know of it."""
-    said = [verdict.method] if verdict.method else []
-    if verdict.dz is not None and math.isfinite(verdict.dz):
-        said.append(f"Cohen's dz {verdict.dz:.2f}".replace("-", "−"))
-    if verdict.p_better is not None and verdict.n > 1:
-        said.append(f"{round(verdict.p_better * verdict.n)} of {verdict.n} pairs on the claimed side")
-    text = "; ".join([*said, *verdict.notes])
-    return sentence(text[:1].upper() + text[1:]) if text else ""
-
-
-def sentence(text: str) -> str:
-    """`text` with a full stop. Its first word stays as it is: it may be an arm's name."""
-    return text.rstrip(".") + "."
-
-
-def confound_heading(verdict: Verdict) -> str:
-    """What a reader may open: "2 other differences"."""
-    n = len(verdict.confounds)
-    return f"{n} other difference{'s' * (n != 1)} between the arms, or remark{'s' * (n != 1)} about fairness"
-
-
-def confound_texts(verdict: Verdict) -> list[str]:
-    """Each confound with its severity, and the author's reason where it is waived."""
-    return [f"{c.severity}: {c.text}" + (f" Waived: {c.waived}" if c.waived else "") for c in verdict.confounds]
-
-
 def _figures(heading: str, figures: Sequence[Figure], content: Content) -> str:
     if not figures:
         return ""
@@ -178,7 +145,8 @@ def _legend(figure: Figure, look: theme.Look) -> str:
     for arm in figure.arms:
         i = look.arms.index(arm)
         dash = "" if look.dashes[i] == (1, 0) else f' stroke-dasharray="{" ".join(map(str, look.dashes[i]))}"'
-        swatch = f'<svg width="24" height="8" aria-hidden="true"><path d="M0 4H24" stroke="var(--arm-{i})" stroke-width="2.6"{dash}/></svg>'
+        line = f'<path d="M0 4H24" stroke="var(--arm-{i})" stroke-width="2.6"{dash}/>'
+        swatch = f'<svg width="24" height="8" aria-hidden="true">{line}</svg>'
         items.append(
             f'<li><button type="button" data-arm="{escape(arm)}" aria-pressed="true">{swatch}{escape(arm)}</button></li>'
         )
@@ -199,8 +167,8 @@ def _table(grid: Grid, content: Content) -> str:
     foot = f"<tfoot>{''.join(row(cells) for cells in grid.footer)}</tfoot>" if grid.footer else ""
     stem = f"tables/{content.plan.entry.name}-{grid.name}.csv"
     return (
-        f'<div class="table" id="table-{grid.name}"><h3>{escape(grid.title)}</h3><div class="scroll"><table><caption>{escape(grid.caption)} '
-        f'<a class="files" href="{stem}">CSV</a></caption><thead><tr>{head}</tr></thead>'
+        f'<div class="table" id="table-{grid.name}"><h3>{escape(grid.title)}</h3><div class="scroll"><table>'
+        f'<caption>{escape(grid.caption)} <a class="files" href="{stem}">CSV</a></caption><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(row(cells) for cells in grid.rows)}</tbody>{foot}</table></div></div>"
     )
 
@@ -222,7 +190,8 @@ def _updates(content: Content) -> str:
     for update in content.plan.entry.updates:
         link = ""
         if update.entry:
-            link = f'<p><a href="{escape(markdown.entry_link(update.entry, content.plan.profile, "html"))}">{escape(update.entry)}</a></p>'
+            target = markdown.entry_link(update.entry, content.plan.profile, "html")
+            link = f'<p><a href="{escape(target)}">{escape(update.entry)}</a></p>'
         text = markdown.html(update.text, content.plan.profile)
         items.append(
             f'<li><time datetime="{escape(update.date)}">{escape(update.date)}</time><div class="notes">{text}{link}</div></li>'
@@ -244,26 +213,26 @@ def _assumed(content: Content) -> str:
     items = "".join(
         f"<li><code>{escape(path)}</code>{': ' + escape(value) if value else ''}</li>" for path, value in content.assumed
     )
-    return f"<section><h2>Assumed</h2>\n<p>Settings that the notebook did not tell, and this page chose:</p><ul>{items}</ul></section>"
+    words = "Settings that the notebook did not tell, and this page chose:"
+    return f"<section><h2>Assumed</h2>\n<p>{words}</p><ul>{items}</ul></section>"
 
 
 def _provenance(content: Content) -> str:
-    head = "".join(
-        f'<th scope="col" class="text">{c}</th>'
-        for c in ("stage", "key", "seed", "used by", "state", "epochs", "attempts", "made with")
-    )
+    head = "".join(f'<th scope="col" class="text">{c}</th>' for c in PROVENANCE)
     body = "".join(
-        f'<tr><th scope="row">{escape(s.name)}</th><td class="text key">{s.key}</td><td class="text">{s.seed}</td><td class="text">{escape(s.used_by)}</td>'
-        f'<td class="text">{escape(s.state)}</td><td class="text">{s.epochs}</td><td class="text">{s.attempts or ""}</td><td class="text">{s.environment}</td></tr>'
+        f'<tr><th scope="row">{escape(s.name)}</th><td class="text key">{s.key}</td>'
+        + "".join(f'<td class="text">{escape(str(cell))}</td>' for cell in provenance_cells(s))
+        + "</tr>"
         for s in content.stages
     )
-    places = "".join(f"<li><b>{escape(name)}</b>: {escape(words)}</li>" for name, words in content.environments)
-    data = "".join(f"<li>{escape(name)}: {escape(origin)}" + (f", fingerprint <code>{escape(mark)}</code>" if mark else "") + "</li>"
-                   for name, origin, mark in content.data)  # fmt: skip
-    return (
-        f'<details class="sheet"><summary>Provenance: {len(content.stages)} stages, their keys, versions and data</summary>'
-        f'<ul>{data}{places}</ul><div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></details>\n</main>'
+    data = "".join(
+        f"<li>{escape(name)}: {escape(origin)}" + (f", fingerprint <code>{escape(mark)}</code>" if mark else "") + "</li>"
+        for name, origin, mark in content.data
     )
+    places = "".join(f"<li><b>{escape(name)}</b>: {escape(words)}</li>" for name, words in content.environments)
+    table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    summary = f"<summary>{provenance_heading(content)}</summary>"
+    return f'<details class="sheet">{summary}\n<ul>{data}{places}</ul>{table}</details>\n</main>'
 
 
 def _profile_words(profile: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
 import vl_convert as vlc
@@ -27,7 +28,7 @@ def drawing(spec: Mapping[str, Any], datasets: Mapping[str, Rows]) -> dict[str, 
     return whole
 
 
-def svg(spec: Mapping[str, Any]) -> bytes:
+def svg(spec: dict[str, Any]) -> bytes:
     """A whole drawing as SVG."""
     text: str = vlc.vegalite_to_svg(spec, vl_version=VEGALITE)
     return text.encode("utf-8")
@@ -49,7 +50,7 @@ def named(spec: Any) -> set[str]:
 
 def bundle(project: Project) -> str:
     """Vega, Vega-Lite and Vega-Embed as one script that sets `vegaEmbed`; made once, then kept in the project's cache."""
-    path = project.cache / "report" / f"vega-embed-{vlc.__version__}-{VEGALITE}.js"
+    path = project.cache / "report" / f"vega-embed-{version('vl-convert-python')}-{VEGALITE}.js"
     try:
         return path.read_text("utf-8")
     except FileNotFoundError:

@@ -10,8 +10,7 @@ from interpreter.errors import ReportError
 from interpreter.report.content import Grid
 from interpreter.report.read import Reader, Wanted, where_is
 from interpreter.report.statistics import Summary, summary
-from interpreter.report.terms import short_title
-from interpreter.report.words import MINUS, NOTHING, count, names, number, plus_minus
+from interpreter.report.words import MINUS, NOTHING, names, number, plus_minus
 from interpreter.spec.views import Table
 from interpreter.verdicts.types import Judgement
 
@@ -70,7 +69,7 @@ def _values(column: str, table: str, judgement: Judgement, reader: Reader) -> Va
     if split not in evaluations or (known and column not in known and any(k.startswith(f"{split}/") for k in known)):
         there = [*judgement.entry.entry.measures, *known]
         raise ReportError(
-            f"{judgement.entry.id}: table `{table}` has a column `{column}`, which is no measure and no metric of an evaluate stage",
+            f"{judgement.entry.id}: column `{column}` of table `{table}` is no measure, and no metric of an evaluate stage",
             hint=f"there are: {names(there, 24)}" if there else "define it under `measures:`",
         )
     return {(r["arm"], r["seed"]): r["value"] for r in reader.evaluated if r["split"] == split and r["metric"] == metric}
@@ -131,14 +130,3 @@ def _footer(columns: Sequence[str], judgement: Judgement, reader: Reader) -> tup
         if any(cells):
             rows.append((name, "" if reference.n is None else str(reference.n), *cells))
     return tuple(rows)
-
-
-def column_title(column: str, judgement: Judgement) -> str:
-    """What a column shows, for its heading: "rmse", or "test accuracy" for a metric."""
-    return short_title(column) if "/" in column else column
-
-
-def trials_in_words(judgement: Judgement) -> str:
-    """How many arms and trials there are: "3 arms, 15 trials"."""
-    trials = sum(len(arm.trials) for arm in judgement.entry.arms)
-    return f"{count(len(judgement.entry.arms), 'arm')}, {count(trials, 'trial')}"

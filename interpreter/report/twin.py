@@ -6,9 +6,18 @@ from collections.abc import Sequence
 
 from interpreter.report import markdown
 from interpreter.report.conclusion import effect_text
-from interpreter.report.content import Content, Figure, Grid
+from interpreter.report.content import SECTIONS, Content, Figure, Grid
 from interpreter.report.markdown import cell
-from interpreter.report.page import claim_text, confound_texts, method_text, registered, sentence
+from interpreter.report.phrases import (
+    PROVENANCE,
+    claim_text,
+    confound_texts,
+    method_text,
+    provenance_cells,
+    provenance_heading,
+    registered,
+    sentence,
+)
 from interpreter.report.words import interval, percent, state_word
 from interpreter.verdicts.types import Verdict
 
@@ -24,7 +33,7 @@ def twin(content: Content) -> str:
     parts += [f"*{_plain(entry.question)}*"] if entry.question else []
     if content.verdicts:
         parts += ["## Verdicts", "\n".join(_verdict(v) for v in content.verdicts)]
-    for kind, heading in (("forest", "Effects"), ("curves", "Learning curves"), ("measures", "Measures")):
+    for kind, heading in SECTIONS:
         figures = [f for f in content.figures if f.kind == kind]
         parts += [f"## {heading}", *(_figure(f, entry.name) for f in figures)] if figures else []
     parts += ["## Tables", *(_table(grid, entry.name) for grid in content.tables)] if content.tables else []
@@ -97,11 +106,7 @@ def _provenance(content: Content) -> str:
         f"- {_plain(name)}: {_plain(origin)}" + (f", fingerprint `{mark}`" if mark else "") for name, origin, mark in content.data
     ]
     lines += [f"- **{name}**: {_plain(words)}" for name, words in content.environments]
-    head = ("stage", "key", "seed", "used by", "state", "epochs", "attempts", "made with")
-    rows = [
-        (s.name, f"`{s.key}`", str(s.seed), s.used_by, s.state, s.epochs, str(s.attempts or ""), s.environment)
-        for s in content.stages
-    ]
-    table = "\n".join([_row(head), "|" + " --- |" * len(head), *(_row(row) for row in rows)])
-    summary = f"<details><summary>Provenance: {len(content.stages)} stages, their keys, versions and data</summary>"
+    rows = [(s.name, f"`{s.key}`", *provenance_cells(s)) for s in content.stages]
+    table = "\n".join([_row(PROVENANCE), "|" + " --- |" * len(PROVENANCE), *(_row(row) for row in rows)])
+    summary = f"<details><summary>{provenance_heading(content)}</summary>"
     return "\n\n".join([summary, "\n".join(lines), table, "</details>"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 MINUS = "\N{MINUS SIGN}"
@@ -59,10 +60,14 @@ def number(value: float | None, places: int | None = None) -> str:
         return "not a number"
     if math.isinf(value):
         return "∞" if value > 0 else f"{MINUS}∞"
+    if value == 0 and places is None:
+        return "0"
     if value and not 1e-4 <= abs(value) < 1e7:
         text = f"{value:.2e}"
     else:
         text = f"{value:.{decimals(None, value) if places is None else places}f}"
+        if places is None and "." in text:
+            text = text.rstrip("0").rstrip(".")
     text = re.sub(r"^-(0\.?0*)$", r"\1", text)
     return text.replace("-", MINUS)
 
@@ -94,7 +99,7 @@ def count(n: int, noun: str, plural: str = "") -> str:
     return f"{n} {noun if n == 1 else plural or noun + 's'}"
 
 
-def names(items: list[str] | tuple[str, ...], limit: int = 8) -> str:
+def names(items: Sequence[str], limit: int = 8) -> str:
     """`a, b and c`; with more than `limit`, how many there are besides."""
     shown = list(items[:limit])
     if len(items) > limit:

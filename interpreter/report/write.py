@@ -58,7 +58,8 @@ def _write(project: Project, folder: Path, content: Content, stamp: str, stamp_p
     for path, data in files.items():
         write_atomically(folder / path, data)
     listed = {
-        "hash": stamp, "files": sorted(files), "name": name, "title": content.plan.entry.title, "question": content.plan.entry.question,
+        "hash": stamp, "files": sorted(files), "name": name, "title": content.plan.entry.title,
+        "question": content.plan.entry.question,
         "states": states_in_words(content.verdicts) if content.verdicts else "", "origin": content.origin,
     }  # fmt: skip
     write_atomically(stamp_path, json.dumps(listed, ensure_ascii=False, indent=1).encode("utf-8") + b"\n")

@@ -36,10 +36,12 @@ def open_database(path: Path, root: Path, *, read_only: bool, wait_s: float) -> 
         except duckdb.Error as error:
             holder = _holder(str(error))
             if holder is None:
-                raise RecordError(f"{path.name} can't be opened: {_first_line(error)}", hint="make it anew: expt rebuild") from None
+                words = str(error).strip().partition("\n")[0]
+                raise RecordError(f"{path.name} can't be opened: {words}", hint="make it anew: expt rebuild") from None
             if time.monotonic() + pause > deadline:
                 raise DatabaseBusy(
-                    f"{path.name} is held by {holder}", hint="nothing is lost: the record has everything; close that program and try again"
+                    f"{path.name} is held by {holder}",
+                    hint="nothing is lost: the record has everything; close that program and try again",
                 ) from None
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
@@ -108,7 +110,3 @@ def _holder(message: str) -> str | None:
         return "another process"
     program = f" ({Path(found['program']).name})" if found["program"] else ""
     return f"process {found['pid']}{program}"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]

@@ -20,8 +20,9 @@ SELECT s.stage_id, o.key, o.split, o.epoch, o.row, t.id AS example, t.target, t.
 FROM ({outputs}) o JOIN ({targets}) t ON t.key = o.key AND t.split = o.split AND t.row = o.row JOIN stages s ON s.key = o.key"""
 _EMPTY = """
 CREATE OR REPLACE VIEW predictions AS
-SELECT 0::INTEGER AS stage_id, ''::VARCHAR AS key, ''::VARCHAR AS split, 0::INTEGER AS epoch, 0::INTEGER AS row, ''::VARCHAR AS example,
-       0::DOUBLE AS target, NULL::DOUBLE[] AS targets, NULL::FLOAT[] AS output WHERE false"""
+SELECT 0::INTEGER AS stage_id, ''::VARCHAR AS key, ''::VARCHAR AS split, 0::INTEGER AS epoch, 0::INTEGER AS row,
+       ''::VARCHAR AS example, 0::DOUBLE AS target, NULL::DOUBLE[] AS targets, NULL::FLOAT[] AS output WHERE false"""
+_TARGET_KINDS = (("one", "target::DOUBLE", "NULL::DOUBLE[]"), ("several", "NULL::DOUBLE", "target::DOUBLE[]"))
 _COMMENTS = {
     "stage_id": "The stage. To be quick, ask by key: a constant key opens only the files of that stage.",
     "key": "Key of the stage.",
@@ -41,7 +42,7 @@ def make_view(connection: duckdb.DuckDBPyConnection) -> None:
     sql = _EMPTY
     if rows:
         parts = []
-        for kind, target, targets in (("one", "target::DOUBLE", "NULL::DOUBLE[]"), ("several", "NULL::DOUBLE", "target::DOUBLE[]")):
+        for kind, target, targets in _TARGET_KINDS:
             paths = sorted({row[1] for row in rows if row[2] == kind})
             if paths:
                 parts.append(_TARGETS.format(paths=_list(paths), target=target, targets=targets))

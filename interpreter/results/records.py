@@ -77,8 +77,9 @@ def attempts_made(record: Record) -> int:
 def planned(stage: Stage) -> Row:
     """The row of a stage that has no record."""
     return {
-        "key": stage.key, "kind": stage.kind, "name": stage.name, "seed": stage.seed, "state": "new", "planned_epochs": stage.epochs,
-        "epochs": 0, "ended": None, "attempt": None, "finished": None, "best_metric": None, "best_value": None, "best_epoch": None,
+        "key": stage.key, "kind": stage.kind, "name": stage.name, "seed": stage.seed, "state": "new",
+        "planned_epochs": stage.epochs, "epochs": 0, "ended": None, "attempt": None, "finished": None, "best_metric": None,
+        "best_value": None, "best_epoch": None,
         "settings": _json(stage.settings), "error": "",
         "inputs": _json([{"role": i.role, "key": i.key, "checkpoint": i.checkpoint, "take": i.take} for i in stage.inputs]),
         "sources": _json([{"name": s.name, "fingerprint": s.fingerprint} for s in stage.sources]),
@@ -182,15 +183,7 @@ def _relative(project: Project, path: Path) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(_plain(value), ensure_ascii=False, sort_keys=True)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return value
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=dict)  # default: mappings that are no dict
 
 
 def _word(value: Any) -> str | None:

@@ -41,7 +41,7 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
             if name.endswith("macros"):
                 make_view(connection)  # macros read the view predictions
             connection.execute(sql)
-            connection.execute("INSERT INTO migrations VALUES (?, now())", [name])
+            connection.execute("INSERT INTO migrations VALUES (?, now()::TIMESTAMP)", [name])
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")

@@ -229,7 +229,10 @@ def take(record: Record, about: Mapping[str, Any]) -> Attempt:
             write_atomically(path_of(record, number, "json"), json.dumps(content, indent=1).encode(), exclusive=True)
         except FileExistsError:
             continue  # somebody was faster: look again
-        return Attempt(record, number)
+        attempt = Attempt(record, number)
+        if record.done() is None:
+            return attempt
+        attempt.end("stopped", error="another attempt finished the stage meanwhile")
 
 
 def mark_ended(record: Record, number: int, how: str = "died", error: str = "its process was gone") -> None:

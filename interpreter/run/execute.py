@@ -8,73 +8,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from interpreter.errors import RecordError
 from interpreter.plan.types import Stage
 from interpreter.project import Project
 from interpreter.run.attempts import latest, mark_ended
 from interpreter.run.executor import Ended, Executor
+from interpreter.run.outcome import FINAL, Row, RunOutcome, Snapshot, State
 from interpreter.run.pool import Pool
 from interpreter.run.record import Record
-from interpreter.run.status import NO_PACE, Pace, pace_of, status_of
+from interpreter.run.status import NO_PACE, pace_of, status_of
 
-State = Literal["waiting", "running", "elsewhere", "done", "reused", "failed", "blocked", "stopped"]
-FINAL = frozenset({"done", "reused", "failed", "blocked", "stopped"})
 GO_ON = "run the same command again: finished epochs are kept"
 
 _RETRIES = 1  # of a stage whose process was killed
 _TICK_S = 0.1
 _LOOK_ELSEWHERE_S = 0.5
 _SHOW_S = 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A stage as it stands, for display."""
-
-    stage: Stage
-    state: State
-    error: str = ""
-    pace: Pace = NO_PACE
-    seconds: float = 0.0  # since it began here
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A run as it stands, for display. `ready` is False while workers are still importing."""
-
-    rows: tuple[Row, ...]
-    ready: bool
-    stopping: bool
-    seconds: float
-
-    def count(self, *states: State) -> int:
-        """How many stages are in one of `states`."""
-        return sum(row.state in states for row in self.rows)
-
-
-@dataclass(frozen=True, slots=True)
-class RunOutcome:
-    """How a run ended, by key."""
-
-    done: tuple[str, ...]  # done in this run, here or by another run meanwhile
-    reused: tuple[str, ...]  # done before
-    failed: Mapping[str, str]  # with the error
-    blocked: Mapping[str, str]  # with the reason
-    stopped: tuple[str, ...]
-    seconds: float
-    hint: str = ""  # how to go on, when stopped
-
-    @property
-    def ok(self) -> bool:
-        """True when every stage is done."""
-        return not (self.failed or self.blocked or self.stopped)
-
-    @property
-    def exit_code(self) -> int:
-        """0 when every stage is done, else 3."""
-        return 0 if self.ok else 3
 
 
 @dataclass(slots=True)
@@ -108,7 +59,9 @@ def run_plan(
 ) -> RunOutcome:
     """Execute the stages that are not done, at most `jobs` at a time (0: as the project says); returns how it ended.
 
-    A stage that fails holds up only those that need it. Ctrl-C stops at the next safe point, a second one at once.
+    A stage that fails holds up only those that need it. Ctrl-C stops at the next safe point, a second one at once. The
+    executor (default: a Pool, which starts no process unless something has to run) may have been started before, so that it
+    gets ready while the plan is made; it is closed in any case.
     Raises: RecordError when a record is unreadable or another stage's.
     """
     jobs = jobs or project.execution.resolved_jobs()
@@ -131,17 +84,9 @@ class _Run:
         self._shown = 0.0
 
     def run(self) -> RunOutcome:
-        for key, unit in self._units.items():
-            status = status_of(self._project, key)
-            if status.state == "unreadable":
-                raise RecordError(status.error, hint=f"look at runs/{key}, or move it away and run again")
-            if status.state == "done":
-                unit.state = "reused"
-        if not self._open():
-            return self._outcome()
         try:
+            self._reuse()
             with _interrupts() as interrupts:
-                self._executor.start()
                 while self._open():
                     self._heed(interrupts)
                     self._advance()
@@ -153,6 +98,14 @@ class _Run:
         finally:
             self._executor.close()
         return self._outcome()
+
+    def _reuse(self) -> None:
+        for key, unit in self._units.items():
+            status = status_of(self._project, key)
+            if status.state == "unreadable":
+                raise RecordError(status.error, hint=f"look at runs/{key}, or move it away and run again")
+            if status.state == "done":
+                unit.state = "reused"
 
     def _open(self) -> bool:
         return any(unit.state not in FINAL for unit in self._units.values())
@@ -175,6 +128,9 @@ class _Run:
     def _advance(self) -> None:
         """Look at what runs elsewhere, and begin what can be begun."""
         now = time.monotonic()
+        if not self._executor.ready:  # a stage's time counts from when it can begin
+            for _, unit in self._in("running"):
+                unit.began = now
         for key, unit in self._in("elsewhere"):
             if now - unit.looked >= _LOOK_ELSEWHERE_S:
                 unit.looked = now
@@ -268,7 +224,7 @@ class _Run:
             live = unit.state in ("running", "elsewhere")
             pace = pace_of(self._project, key) if live else NO_PACE
             rows.append(Row(unit.stage, unit.state, unit.error, pace, now - unit.began if unit.began else 0.0))
-        self._show(Snapshot(tuple(rows), getattr(self._executor, "ready", True), self._stopping, now - self._began))
+        self._show(Snapshot(tuple(rows), self._executor.ready, self._stopping, now - self._began))
 
     def _outcome(self) -> RunOutcome:
         def keys(state: State) -> tuple[str, ...]:

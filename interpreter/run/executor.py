@@ -23,6 +23,11 @@ class Ended:
 class Executor(Protocol):
     """Executes stages whose stage.json is written and whose inputs are done."""
 
+    @property
+    def ready(self) -> bool:
+        """False while what was submitted can't begin yet."""
+        ...
+
     def start(self) -> None:
         """Get ready, without waiting until that is so."""
         ...

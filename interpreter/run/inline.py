@@ -15,6 +15,11 @@ class Inline:
         self._waiting: list[str] = []
         self._stop = False
 
+    @property
+    def ready(self) -> bool:
+        """Always."""
+        return True
+
     def start(self) -> None:
         """Nothing to prepare."""
 

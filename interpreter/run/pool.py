@@ -34,6 +34,7 @@ class Pool:
         self._log = project.cache / "server.log"
         self._server: subprocess.Popen[bytes] | None = None
         self._ready = False
+        self._stopping = False
         self._running: set[str] = set()
         self._buffer = b""
 
@@ -59,7 +60,7 @@ class Pool:
         env = {**os.environ, **dict.fromkeys(_SINGLE, "1"), "PYTHONPATH": path}
         with open(self._log, "wb") as log:
             self._server = subprocess.Popen(
-                [sys.executable, "-m", SERVER],
+                [sys.executable, "-P", "-m", SERVER],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -101,8 +102,11 @@ class Pool:
         return ended
 
     def stop(self) -> None:
-        """Ask all stages to stop at the end of their epoch."""
-        if self._server is not None:
+        """Ask all stages to stop at the end of their epoch. A server that is still importing runs none: it is ended."""
+        if self._server is not None and not self._ready:
+            self._stopping = True
+            self._server.kill()
+        elif self._server is not None:
             self._send({"do": "stop"})
 
     def kill(self) -> None:
@@ -143,6 +147,8 @@ class Pool:
         server.stdout.close()
         ready, self._server, self._ready = self._ready, None, False
         self._running.clear()
+        if self._stopping:
+            return [(key, Ended("stopped")) for key in keys]
         if ready:
             return [(key, Ended("busy", "the server of the workers is gone")) for key in keys]
         lines = self._log.read_text("utf-8", "replace").strip().splitlines()

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from interpreter.run.execute import Row, Snapshot
+from interpreter.run.outcome import Row, Snapshot
 from interpreter.run.status import Pace
 
 PLAIN_EVERY_S = 10.0
@@ -34,8 +34,6 @@ class Display:
         self._last_plain = time.monotonic()
 
     def __enter__(self) -> Display:
-        if self._live is not None:
-            self._live.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -44,6 +42,8 @@ class Display:
 
     def __call__(self, now: Snapshot) -> None:
         """Show `now`: what changed as lines that stay, what runs as lines that move."""
+        if self._live is not None and not self._live.is_started:
+            self._live.start()
         for row in now.rows:
             self._changes(row)
         if self._live is not None:

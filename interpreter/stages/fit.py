@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -21,10 +20,10 @@ from interpreter.parts.contract import Draw
 from interpreter.plan.canonical import canonical
 from interpreter.run.events import effective, read_events
 from interpreter.run.record import now
-from interpreter.spec.metrics import METRICS
 from interpreter.stages import checkpoint as checkpoints
 from interpreter.stages import findings
 from interpreter.stages.batches import Batches, outputs_of, steps_of
+from interpreter.stages.judging import Progress, judge, lower_is_better, stops
 from interpreter.stages.module import TrainingUnit
 from interpreter.stages.predictions import Predictions, mode_of
 from interpreter.stages.start import begin
@@ -32,17 +31,6 @@ from interpreter.stages.work import Event, Stopped, Work, data_events, finding, 
 
 RUNNING_LIMIT = 5_000_000  # training outputs kept for an epoch's running metrics: numbers, not bytes
 TABLE_LIMIT = 10_000  # cells of a table; larger ones are left to be computed from predictions
-
-
-@dataclass
-class Progress:
-    """Where a fit is. Everything here is in its checkpoints."""
-
-    epoch: int = 0  # epochs finished
-    step: int = 0
-    best: dict[str, Any] | None = None  # metric, value, epoch
-    stopping: dict[str, Any] = field(default_factory=lambda: {"value": None, "wait": 0})  # of early stopping
-    reported: list[str] = field(default_factory=list)  # findings told once
 
 
 class Fit:
@@ -138,12 +126,12 @@ class Fit:
     def run(self) -> None:
         """Train to the end and write DONE. Raises: Stopped at the end of an epoch when asked to; StageFailed; Fenced."""
         try:
-            why = self._early()
+            why = stops(self.progress, self.schedule)
             while self.progress.epoch < self.schedule["epochs"] and not why:
                 if self.work.stop():
                     raise Stopped(self.progress.epoch)
                 self._epoch()
-                why = self._early()
+                why = stops(self.progress, self.schedule)
             self._finish(why or "planned epochs")
         finally:
             for batches in self.batches.values():
@@ -163,7 +151,7 @@ class Fit:
             metrics |= {f"val/{name}": value for name, value in self.objective.metrics(outputs, split.targets).items()}
             if self.objective.constant(outputs):
                 said += self._once("constant-predictions", epoch, "every validation example gets the same prediction")
-        is_best = self._judge(epoch, metrics)
+        is_best = judge(self.progress, epoch, metrics, self.keep["best"], self.schedule)
         if outputs is not None and is_best:
             said += self._tables(outputs, epoch)
         if outputs is not None:
@@ -233,33 +221,6 @@ class Fit:
         small = {name: value for name, value in tables.items() if len(value) * len(value[0]) <= TABLE_LIMIT}
         return table_events(small, epoch, "val")
 
-    def _judge(self, epoch: int, metrics: Mapping[str, float]) -> bool:
-        """Update best-so-far and early stopping; True when this epoch is the best. Of equal ones the earliest stays."""
-        metric = self.keep["best"]
-        value = self._metric(metrics, metric)
-        is_best = math.isfinite(value) and (self.progress.best is None or _better(metric, value, self.progress.best["value"]))
-        if is_best:
-            self.progress.best = {"metric": metric, "value": value, "epoch": epoch}
-        rule = self.schedule["early_stopping"]
-        if rule:
-            watched = rule["monitor"]
-            value, state = self._metric(metrics, watched), self.progress.stopping
-            improved = state["value"] is None or _better(watched, value, state["value"], rule["min_delta"])
-            if math.isfinite(value) and improved:
-                state |= {"value": value, "wait": 0}
-            else:
-                state["wait"] += 1
-        return is_best
-
-    def _metric(self, metrics: Mapping[str, float], name: str) -> float:
-        if name not in metrics:
-            raise StageFailed(f"there is no metric {name}", hint=f"there are: {', '.join(metrics)}")
-        return metrics[name]
-
-    def _early(self) -> str:
-        rule = self.schedule["early_stopping"]
-        return "early stopping" if rule and self.progress.stopping["wait"] >= rule["patience"] else ""
-
     def _save(self, offset: int) -> None:
         """Write the checkpoint of the epoch just finished, then remove what it supersedes."""
         progress, epoch = self.progress, self.progress.epoch - 1
@@ -301,7 +262,7 @@ class Fit:
         baseline: Mapping[str, Any] = next((line["metrics"] for line in lines if line["kind"] == "baseline"), {})
         said = findings.of_curves(epochs, reached)
         trivial = baseline.get(best["metric"])
-        lower = _lower_is_better(best["metric"])
+        lower = lower_is_better(best["metric"])
         said += findings.of_baseline(best["metric"], best["value"], None if isinstance(trivial, str) else trivial, lower, reached)
         mine = [line["resources"]["rss_mb"] for line in epochs if line["attempt"] == self.work.attempt.number]
         said += findings.of_memory(mine[1], mine[-1], reached) if len(mine) > 2 else []
@@ -327,17 +288,6 @@ def run_fit(work: Work) -> int:
     fit = Fit(work)
     fit.run()
     return fit.progress.epoch
-
-
-def _better(metric: str, value: float, than: float, by: float = 0.0) -> bool:
-    return value < than - by if _lower_is_better(metric) else value > than + by
-
-
-def _lower_is_better(metric: str) -> bool:
-    info = METRICS.get(metric.split("/")[-1])
-    if info is None:
-        raise StageFailed(f"whether higher or lower is better is not known for {metric}")
-    return info.better == "lower"
 
 
 def _clip(clip: Mapping[str, float] | None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from interpreter.plan.types import Stage
 from interpreter.project import Project
 from interpreter.run.attempts import Attempt, Busy, take
 from interpreter.run.environment import Numerics, about, reuse
-from interpreter.run.events import EventWriter, drop_torn_tail
+from interpreter.run.events import EventWriter, drop_torn_tail, read_events
 from interpreter.run.executor import Ended
 from interpreter.run.record import Record
 from interpreter.stages.evaluate import run_evaluate
@@ -41,6 +41,8 @@ def run_stage(project: Project, key: str, stop: Callable[[], bool]) -> Ended:
         record.sweep()
         torn = drop_torn_tail(record.events)
         said = [("torn-event", f"the last line of an earlier attempt was cut off after {torn} bytes")] if torn else []
+        corrupt = read_events(record.events).corrupt
+        said += [("corrupt-event", f"a line at byte {c.offset} can't be read: {c.text}") for c in corrupt]
         said += [("numerics", text) for text in notes]
         _apply(numerics)
         events = EventWriter(record.events, attempt.number, attempt.check)

@@ -22,14 +22,12 @@ def arm_confounds(plan: Plan, a: ArmPlan, b: ArmPlan) -> tuple[Confound, ...]:
     """Every difference in settings between two arms, in words ("left -> right"), most telling first."""
     found = list(_chain_differences(plan, a, b))
     settings: list[tuple[str, Confound]] = []
-    for left, right in _matched(plan, a, b):
-        settings += _stage_differences(left, right)
-    if len(settings) == 1 and not found:
+    for name, left, right in _matched(plan, a, b):
+        settings += _stage_differences(name, left, right)
+    if len(settings) == 1 and not found and settings[0][1].rule == "setting":
         topic, only = settings[0]
         # One difference alone is what the arms were made to compare: it can't be confounded with another.
-        settings = [
-            (topic, replace(only, rule="declared", text=f"{only.text} (the only difference)") if only.rule == "setting" else only)
-        ]
+        settings = [(topic, replace(only, rule="declared", text=f"{only.text} (the only difference)"))]
     ranked = sorted(settings + found, key=lambda item: _rank(item[0]))
     return tuple(dict.fromkeys(confound for _, confound in ranked))
 
@@ -52,22 +50,22 @@ def measurement_confounds(plan: Plan, a: ArmPlan, ma: Metric, b: ArmPlan, mb: Me
     return tuple(found)
 
 
-def reference_confounds(plan: Plan, arm: ArmPlan, metric: Metric, name: str, reference: Reference) -> tuple[Confound, ...]:
-    """Where a reference was measured on another split or other data than the arm compared with it."""
+def reference_confounds(
+    plan: Plan, arm: ArmPlan, metric: Metric, name: str, reference: Reference, profile: str
+) -> tuple[Confound, ...]:
+    """Where a reference was measured on another split, other data or at another scale than the arm compared with it."""
     stage = _read_stage(plan, arm, metric)
     found = []
+    if profile:
+        found.append(Confound("reference", "unfair", f"{name} is not of the profile {profile}, {arm.name} is"))
     split = str(stage.settings["part"]) if stage.kind == "evaluate" else metric.split
     if reference.split is not None and reference.split not in {split, metric.split}:
         found.append(Confound("reference", "unfair", f"{name} is of {reference.split}, {arm.name} is measured on {metric.split}"))
-    data = stage.settings["data"]
-    names = {str(v) for v in (data.get("type"), data.get("source")) if v} | {arm.data_names.get(metric.stage, "")}
+    called = arm.data_names.get(metric.stage, "")
+    names = {called, stage.settings["data"].get("type"), stage.settings["data"].get("source")}
     if reference.data is not None and reference.data not in names:
-        called = arm.data_names.get(metric.stage) or (
-            data["source"] if data.get("source") not in (None, "embedded") else data["type"]
-        )
-        found.append(
-            Confound("reference", "unfair", f"{name} is of the data `{reference.data}`, {arm.name} is measured on `{called}`")
-        )
+        text = f"{name} is of the data `{reference.data}`, {arm.name} is measured on `{called or stage.settings['data']['type']}`"
+        found.append(Confound("reference", "unfair", text))
     return tuple(found)
 
 
@@ -95,20 +93,17 @@ def _chain_differences(plan: Plan, a: ArmPlan, b: ArmPlan) -> Iterator[tuple[str
     """Differences that the arms' own definition makes: stages that one has and the other has not, and what they cost."""
     left, right = _upstream(plan, a), _upstream(plan, b)
     for mine, other, arm, rival in ((left, right, a, b), (right, left, b, a)):
-        extra = [s for name, s in mine.items() if name not in other and s.name != arm.main_stage]
-        for stage in extra:
-            yield "chain", Confound("declared", "note", f"{stage.name} is a stage of {arm.name} only")
-        fits = [s for s in extra if s.kind == "fit"]
+        extra = {name: stage for name, stage in mine.items() if name not in other and name != arm.main_stage}
+        for name in extra:
+            yield "chain", Confound("declared", "note", f"{name} is a stage of {arm.name} only")
+        fits = [f"{s.epochs} epochs of {name} on {s.settings['data']['type']}" for name, s in extra.items() if s.kind == "fit"]
         if fits:
-            total = " and ".join(f"{s.epochs} epochs of {s.name} on {s.settings['data']['type']}" for s in fits)
-            yield (
-                "chain",
-                Confound("more-examples", "note", f"{arm.name} has trained longer than {rival.name}: {total} come before"),
-            )
-    for stage_a, stage_b in _matched(plan, a, b):
-        x, y = _start(plan, stage_a), _start(plan, stage_b)
+            text = f"{arm.name} has trained longer than {rival.name}: {' and '.join(fits)} come before"
+            yield "chain", Confound("more-examples", "note", text)
+    for name, stage_a, stage_b in _matched(plan, a, b):
+        x, y = _start(stage_a, left), _start(stage_b, right)
         if x != y:
-            yield "chain", Confound("declared", "note", f"{stage_a.name} starts from {x} -> {y}")
+            yield "chain", Confound("declared", "note", f"{name} starts from {x} -> {y}")
         from_a, from_b = (s.settings.get("start", {}).get("kind") == "file" for s in (stage_a, stage_b))
         if from_a != from_b:
             arm, rival = (a, b) if from_a else (b, a)
@@ -117,18 +112,17 @@ def _chain_differences(plan: Plan, a: ArmPlan, b: ArmPlan) -> Iterator[tuple[str
         rules_a, rules_b = ({i.role: i.checkpoint for i in s.inputs} for s in (stage_a, stage_b))
         for role in rules_a.keys() & rules_b.keys():
             if rules_a[role] != rules_b[role]:
-                text = f"{stage_a.name} takes the {rules_a[role]} checkpoint -> the {rules_b[role]} one"
+                text = f"{name} takes the {rules_a[role]} checkpoint -> the {rules_b[role]} one"
                 yield "keep", Confound("checkpoint-rule", "warning", text)
 
 
-def _stage_differences(left: Stage, right: Stage) -> Iterator[tuple[str, Confound]]:
-    paths = {p: (x, y) for p, x, y in _differences(left.settings, right.settings)}
-    for path, (x, y) in paths.items():
+def _stage_differences(name: str, left: Stage, right: Stage) -> Iterator[tuple[str, Confound]]:
+    for path, x, y in _differences(left.settings, right.settings):
         topic = path.split(".")[0]
         # An evaluation repeats the parts of the fit whose weights it measures, and the fit is compared itself.
         if topic in _DERIVED or (left.kind == "evaluate" and topic in {"objective", "model", "head", "name"}):
             continue
-        text = f"{left.name} {path}: {_word(x)} -> {_word(y)}"
+        text = f"{name} {path}: {_word(x)} -> {_word(y)}"
         if path == "schedule.epochs":
             yield topic, Confound("unequal-epochs", "warning", text)
         elif path == "keep.best":
@@ -146,22 +140,20 @@ def _peak(stage: Stage) -> float:
     return float(rate["base"] * schedule["batch_size"] / rate["per"] if isinstance(rate, Mapping) else rate)
 
 
-def _matched(plan: Plan, a: ArmPlan, b: ArmPlan) -> list[tuple[Stage, Stage]]:
+def _matched(plan: Plan, a: ArmPlan, b: ArmPlan) -> list[tuple[str, Stage, Stage]]:
     """Stages that play the same part in both arms and are not one and the same: by name, and the main stage of each."""
     left, right = _upstream(plan, a), _upstream(plan, b)
-    pairs = [(left[n], right[n]) for n in left if n in right and left[n].kind == right[n].kind]
-    main = left.get(a.main_stage), right.get(b.main_stage)
-    if a.main_stage != b.main_stage and main[0] and main[1]:
-        pairs.append((main[0], main[1]))
-    return [(x, y) for x, y in pairs if x.key != y.key]
+    found = [(name, left[name], right[name]) for name in left if name in right and left[name].kind == right[name].kind]
+    if a.main_stage != b.main_stage and a.main_stage in left and b.main_stage in right:
+        found.append((f"{a.main_stage} -> {b.main_stage}", left[a.main_stage], right[b.main_stage]))
+    return [(name, x, y) for name, x, y in found if x.key != y.key]
 
 
 def _upstream(plan: Plan, arm: ArmPlan) -> dict[str, Stage]:
-    """The stages of an arm's first trial by the name its chain gives them, and what they start from besides."""
-    chain = {name: plan.stages[key] for name, key in arm.trials[0].stages} if arm.trials else {}
-    keys = {s.key for s in chain.values()}
-    found = dict(chain)
-    for stage in chain.values():
+    """The stages of an arm's first trial, by the name its chain gives them, and what they start from besides."""
+    found = {name: plan.stages[key] for name, key in arm.trials[0].stages} if arm.trials else {}
+    keys = {stage.key for stage in found.values()}
+    for stage in list(found.values()):
         for earlier in ancestors(plan, stage.key):
             if earlier.key not in keys:
                 found.setdefault(earlier.name, earlier)
@@ -172,14 +164,15 @@ def _read_stage(plan: Plan, arm: ArmPlan, metric: Metric) -> Stage:
     return plan.stages[arm.trials[0].key_of(metric.stage)]
 
 
-def _start(plan: Plan, stage: Stage) -> str:
+def _start(stage: Stage, upstream: Mapping[str, Stage]) -> str:
     """What a stage's weights are at its start, in words."""
     start = stage.settings.get("start", {})
     if start.get("kind") == "file":
         return f"the file {start['file']}"
+    names = {earlier.key: name for name, earlier in upstream.items()}
     for needed in stage.inputs:
         if needed.role == "start":
-            return f"{plan.stages[needed.key].name}@{needed.checkpoint}"
+            return f"{names.get(needed.key, 'another fit')}@{needed.checkpoint}"
     return "random weights" if stage.kind == "fit" else "the fit before"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -160,7 +161,12 @@ class Gatherer:
         if not pairs:
             return None, notes
         keys = {p.seed: (left.keys[p.seed] if left.keys else None, right.keys[p.seed] if right.keys else None) for p in pairs}
-        made = replicates(self.plan, pairs, keys, self._same_measure(claim))
+        called = Counter(
+            (key, name) for one in (left, right) if one.arm for trial in one.arm.trials for name, key in trial.stages
+        )
+        # A stage that arms call differently goes by the name under which most trials have it.
+        names = {key: name for (key, name), _ in reversed(called.most_common())}
+        made = replicates(self.plan, pairs, keys, names, same_measure=self._same_measure(claim))
         notes += [f"given one {name}" for name in made.given] + list(made.notes)
         if made.same_record:
             notes.append("same record: both sides are one and the same")
@@ -187,7 +193,9 @@ class Gatherer:
         for one, other in ((left, right), (right, left)):
             if one.side.reference and other.arm and other.metric:
                 reference = self.entry.entry.references[one.side.reference]
-                found += reference_confounds(self.plan, other.arm, other.metric, one.side.reference, reference)
+                found += reference_confounds(
+                    self.plan, other.arm, other.metric, one.side.reference, reference, self.entry.profile
+                )
         return waived(found, self.entry.entry.waivers)
 
     def _numerics(self, side: _Side, seed: int) -> Mapping[str, Any]:

@@ -57,23 +57,17 @@ class Reader:
         """One reading per trial, whether they were selected on the data they report, and a note on that."""
         first = self.plan.stages[arm.trials[0].key_of(metric.stage)]
         keys = [trial.key_of(metric.stage) for trial in arm.trials]
-        curves = self.history.curves(metric.split if first.kind == "fit" else str(first.settings["name"]), metric.name, keys)
+        split = metric.split if first.kind == "fit" else str(first.settings["name"])
+        recorded = self.history.curves(split, metric.name, keys)
+        curves = [recorded.get(key) for key in keys]
         if measure.at is not None:
-            return self._read_at(arm, measure, metric, [curves.get(key) for key in keys])
-        if first.kind == "evaluate":
-            chosen = weights_chosen_on(self.plan, first.key)
-            same = chosen is not None and chosen == measured(first, metric.split)
-            note = "its weights were chosen on the data it reports" if same else ""
-            return (
-                read_blocks([curves.get(key) for key in keys], Measure(metric=measure.metric, read="last"), metric.better),
-                same,
-                note,
-            )
-        return (
-            read_blocks([curves.get(key) for key in keys], measure, metric.better),
-            first.epochs > 1 and measure.read != "last",
-            "",
-        )
+            return self._read_at(arm, measure, metric, curves)
+        if first.kind == "fit":
+            selected = first.epochs > 1 and measure.read != "last"
+            return read_blocks(curves, measure, metric.better), selected, ""
+        found = read_blocks(curves, Measure(metric=measure.metric, read="last"), metric.better)
+        same = weights_chosen_on(self.plan, first.key) == measured(first, metric.split)
+        return found, same, "its weights were chosen on the data it reports" if same else ""
 
     def _read_at(
         self, arm: ArmPlan, measure: Measure, metric: Metric, curves: Sequence[Curve | None]

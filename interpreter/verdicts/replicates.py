@@ -27,9 +27,15 @@ class Replicates:
 
 
 def replicates(
-    plan: Plan, pairs: Sequence[Pair], keys: Mapping[int, tuple[str | None, str | None]], same_measure: bool
+    plan: Plan,
+    pairs: Sequence[Pair],
+    keys: Mapping[int, tuple[str | None, str | None]],
+    names: Mapping[str, str],
+    *,
+    same_measure: bool,
 ) -> Replicates:
     """The replicates in `pairs`. `keys`: seed -> keys of the stages that the two sides are read off (None: a number).
+    `names`: key -> what the arms call a stage.
 
     Pairs read off the same two records are one replicate. Pairs that share a stage which not all share are averaged
     into one: they say one thing about that stage, however many seeds came after it. What all pairs share is `given`.
@@ -42,7 +48,9 @@ def replicates(
         notes.append(
             f"{len(pairs)} seeds, but only {len(distinct)} different record{'s' * (len(distinct) != 1)}: equal ones count once"
         )
-    made_of = [{s.key: s.name for key in both if key is not None for s in ancestors(plan, key)} for both in distinct]
+    made_of = [
+        {s.key: names.get(s.key, s.name) for key in both if key is not None for s in ancestors(plan, key)} for both in distinct
+    ]
     common = set.intersection(*(set(stages) for stages in made_of)) if len(made_of) > 1 else set()
     given = tuple(dict.fromkeys(name for key, name in (made_of[0].items() if made_of else ()) if key in common))
     groups = _groups([set(stages) - common for stages in made_of])

@@ -18,14 +18,15 @@ import pytest
 from interpreter.plan.types import SourceNeed, Stage
 from interpreter.project import Project
 from interpreter.run.attempts import numbers
-from interpreter.run.execute import RunOutcome, Snapshot, run_plan
+from interpreter.run.execute import run_plan
+from interpreter.run.outcome import RunOutcome, Snapshot
 from interpreter.run.pool import Pool
 from interpreter.run.progress import Display
 from interpreter.run.record import Record
-from interpreter.run.status import status_of
+from interpreter.run.status import pace_of, status_of
 from tests.stages.build import evaluate, fit, plan, project, start_from
 
-LONG = 80  # epochs: some seconds
+LONG = 60  # epochs: some seconds
 
 
 class KeptOpen(Pool):
@@ -154,13 +155,24 @@ from pathlib import Path
 from interpreter.run.execute import run_plan
 from tests.stages.build import fit, plan, project
 home = project(Path(sys.argv[1]))
-outcome = run_plan(home, plan(fit(sys.argv[2], epochs=int(sys.argv[3]), seed=int(sys.argv[4]))))
+outcome = run_plan(home, plan(*(fit(name, epochs=epochs, seed=seed) for name, epochs, seed in json.loads(sys.argv[2]))))
 print(json.dumps([outcome.done, outcome.stopped, outcome.hint, outcome.failed]))
 """
 
 
-def coordinator(home: Project, stage: Stage) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", COORDINATOR, str(home.root), stage.name, str(stage.epochs), str(stage.seed)]
+SLOW = """
+import json, sys
+from pathlib import Path
+from interpreter.run.execute import run_plan
+from tests.stages.build import fit, plan, project
+slow = fit("slow", model={"type": "mlp", "hidden": [3000, 3000]}, schedule_batch_size=2, seed=12)
+print(json.dumps(run_plan(project(Path(sys.argv[1])), plan(slow)).stopped))
+"""
+
+
+def coordinator(home: Project, *stages: Stage) -> subprocess.Popen[str]:
+    asked = json.dumps([(stage.name, stage.epochs, stage.seed) for stage in stages])
+    command = [sys.executable, "-c", COORDINATOR, str(home.root), asked]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -176,6 +188,40 @@ def test_ctrl_c_stops_at_an_epoch_and_the_next_run_goes_on(home: Project, pool: 
     assert (status.state, 0 < status.epoch < LONG) == ("stopped", True)
     assert run_plan(home, plan(stage), executor=pool).done == (stage.key,)
     assert numbers(Record.of(home, stage.key)) == [1, 2]
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_epoch(home: Project, pool: KeptOpen) -> None:
+    slow = fit("slow", model={"type": "mlp", "hidden": [3000, 3000]}, schedule_batch_size=2, seed=12)
+    env = {**os.environ, "EXPT_HEARTBEAT_S": "0.2"}
+    run = subprocess.Popen([sys.executable, "-c", SLOW, str(home.root)], stdout=subprocess.PIPE, text=True, env=env)
+    until(lambda: pace_of(home, slow.key).step > 0)
+    run.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    assert run.poll() is None
+    began = time.monotonic()
+    run.send_signal(signal.SIGINT)
+    assert json.loads(run.communicate(timeout=30)[0]) == [slow.key]
+    assert time.monotonic() - began < 2
+    assert end_of(home, slow, 1)["how"] == "died"
+
+
+def test_an_executor_started_early_is_closed_when_nothing_has_to_run(home: Project) -> None:
+    early = Pool(home)
+    early.start()
+    server = early.server_pid
+    assert run_plan(home, {}, executor=early).ok
+    assert not _exists(server)
+
+
+def test_ctrl_c_while_workers_are_still_importing_ends_at_once(home: Project) -> None:
+    stage = fit("never-begun", epochs=LONG, seed=11)
+    run = coordinator(home, stage)
+    until(lambda: Record.of(home, stage.key).stage_file.exists())
+    began = time.monotonic()
+    run.send_signal(signal.SIGINT)
+    assert json.loads(run.communicate(timeout=30)[0])[1] == [stage.key]
+    assert time.monotonic() - began < 2
+    assert status_of(home, stage.key).state == "new"
 
 
 def test_workers_of_a_killed_coordinator_stop_by_themselves(home: Project, pool: KeptOpen) -> None:
@@ -196,24 +242,19 @@ def _exists(pid: int) -> bool:
     return False
 
 
-def test_two_runs_at_once_share_a_stage_and_one_takes_over(home: Project, pool: KeptOpen) -> None:
-    shared, taken = fit("shared", epochs=LONG, seed=9), fit("taken", epochs=LONG, seed=10)
-    first = coordinator(home, shared)
+def test_two_runs_at_once_share_stages_and_one_takes_over(home: Project, pool: KeptOpen) -> None:
+    shared, taken = fit("shared", epochs=LONG, seed=9), fit("taken", epochs=LONG * 5, seed=10)
+    first = coordinator(home, shared, taken)
     pid_of(home, shared)
-    outcome = run_plan(home, plan(shared, fit("own", seed=9)), executor=pool)
-    assert shared.key in outcome.done
-    assert json.loads(first.communicate(timeout=30)[0])[0] == [shared.key]
-    assert numbers(Record.of(home, shared.key)) == [1]
-
-    second = coordinator(home, taken)
-    pid_of(home, taken)
-    thread, outcomes = in_background(home, pool, taken)
-    second.send_signal(signal.SIGINT)
-    second.communicate(timeout=30)
+    thread, outcomes = in_background(home, pool, shared, taken, fit("own", seed=9))
+    until(lambda: status_of(home, shared.key).state == "done")
+    first.send_signal(signal.SIGINT)
+    done, stopped, _, _ = json.loads(first.communicate(timeout=30)[0])
+    assert (done, stopped) == ([shared.key], [taken.key])
     thread.join(60)
-    assert outcomes[0].done == (taken.key,)
+    assert {shared.key, taken.key} <= set(outcomes[0].done)
+    assert numbers(Record.of(home, shared.key)) == [1]
     assert numbers(Record.of(home, taken.key)) == [1, 2]
-    assert Path(home.root / "runs" / taken.key / "DONE").exists()
 
 
 def test_workers_that_cannot_start_fail_clearly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

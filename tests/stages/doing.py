@@ -36,6 +36,7 @@ def fork(project: Project, stage: Stage) -> int:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         os.dup2(null, 2)
+        torch.manual_seed(os.getpid())  # nothing may depend on what a process inherits
         code = {"done": 0}.get(run_stage(project, stage.key, lambda: False).how, 1)
         os._exit(code)
     return pid

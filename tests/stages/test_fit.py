@@ -12,8 +12,11 @@ import pytest
 import torch
 
 from interpreter.parts.build import rate_at
+from interpreter.run.events import effective, read_events
+from interpreter.run.execute import run_plan
+from interpreter.run.inline import Inline
 from interpreter.run.record import Record
-from tests.stages.build import DIGITS, HEAD, MLP, evaluate, fit, project, start_from
+from tests.stages.build import DIGITS, HEAD, MLP, evaluate, fit, plan, project, start_from
 from tests.stages.doing import codes, do, lines, result, same
 
 
@@ -211,6 +214,25 @@ def test_a_torn_tail_is_cut_and_told(tmp_path: Path) -> None:
         file.write(b'{"kind":"ep')
     assert do(home, stage) == ["done"]
     assert "torn-event" in codes(home, stage)
+
+
+def test_a_corrupt_line_is_told_by_the_attempt_that_finds_it(tmp_path: Path) -> None:
+    home, stage = project(tmp_path), fit("one", epochs=2)
+    do(home, stage)
+    record = Record.of(home, stage.key)
+    record.done_file.unlink()
+    with open(record.events, "ab") as file:
+        file.write(b"\x00\x00\n")
+    assert do(home, stage) == ["done"]
+    said = [x for x in effective(read_events(record.events).lines) if x.get("code") == "corrupt-event"]
+    assert len(said) == 1
+
+
+def test_stages_can_be_done_in_this_process(tmp_path: Path) -> None:
+    home, stage = project(tmp_path), fit("here")
+    outcome = run_plan(home, plan(stage, evaluate("final", stage)), executor=Inline(home), jobs=1)
+    assert outcome.ok
+    assert len(outcome.done) == 2
 
 
 def test_head_settings_written_two_ways_are_one_head(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""A fit that is killed at any moment and goes on gives the same bits as one that never was. EXPT_KILLS sets how many kills."""
+"""A fit that is killed at any moment and goes on gives the same bits as one that never was. EXPT_KILLS sets how many kills,
+EXPT_KILL_THREADS at how many threads."""
 
 from __future__ import annotations
 
@@ -14,13 +15,14 @@ from interpreter.run.record import Record
 from tests.stages.build import fit, project
 from tests.stages.doing import codes, do, fork, kill, lines, result, same
 
+THREADS = int(os.environ.get("EXPT_KILL_THREADS", "1"))
 KILLS = int(os.environ.get("EXPT_KILLS", "3"))
 STAGE = fit("killed", epochs=24)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_killed_and_resumed_is_bit_equal(tmp_path: Path, workers: int) -> None:
-    whole = project(tmp_path / "whole", keep="every_epoch")
+    whole = project(tmp_path / "whole", threads=THREADS, keep="every_epoch")
     began = time.monotonic()
     assert os.waitpid(fork(whole, STAGE), 0)[1] == 0
     seconds = time.monotonic() - began
@@ -31,7 +33,7 @@ def test_killed_and_resumed_is_bit_equal(tmp_path: Path, workers: int) -> None:
     rounds, kills, resumed_at = 0, 0, set()
     while kills < KILLS:
         rounds += 1
-        killed = project(tmp_path / f"killed{rounds}", workers=workers, keep="every_epoch")
+        killed = project(tmp_path / f"killed{rounds}", workers=workers, threads=THREADS, keep="every_epoch")
         expected_files = list(expected["files"])
         while True:
             pid = fork(killed, STAGE)

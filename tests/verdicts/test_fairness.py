@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from interpreter.plan.types import ArmPlan, Plan, SourceNeed
 from interpreter.spec.claims import Waiver
+from interpreter.spec.components.contract import settings
+from interpreter.spec.components.datasets import ImageFolder
 from interpreter.spec.measures import Reference
 from interpreter.verdicts.fairness import (
     arm_confounds,
@@ -14,20 +17,20 @@ from interpreter.verdicts.fairness import (
     reference_confounds,
     waived,
 )
-from interpreter.verdicts.readings import Metric, metric_of
+from interpreter.verdicts.readings import Metric, measured, metric_of
 from tests.plans import make_plan
 
 LOSS, RMSE = Metric("lba", "val", "loss"), Metric("lba", "val", "accuracy")
 
 
-def two(settings: dict[str, Any], **more: Any) -> tuple[Plan, ArmPlan, ArmPlan]:
-    """A plan whose arm `b` differs from `a` in the dotted `settings` of its fit."""
-    plan = make_plan({"a": ["lba"], "b": ["lba"]}, set_={"b": settings}, seeds=2, **more)
+def two(changed: dict[str, Any], **more: Any) -> tuple[Plan, ArmPlan, ArmPlan]:
+    """A plan whose arm `b` differs from `a` in the dotted settings `changed` of its fit."""
+    plan = make_plan({"a": ["lba"], "b": ["lba"]}, set_={"b": changed}, seeds=2, **more)
     return plan, *plan.entries[0].arms
 
 
-def told(settings: dict[str, Any]) -> list[tuple[str, str, str]]:
-    return [(c.rule, c.severity, c.text) for c in arm_confounds(*two(settings))]
+def told(changed: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [(c.rule, c.severity, c.text) for c in arm_confounds(*two(changed))]
 
 
 def test_arms_with_one_record_differ_in_nothing() -> None:
@@ -97,6 +100,23 @@ def test_evaluations_are_compared_by_the_part_they_measure() -> None:
     assert measurement_confounds(plan, a, final, b, final) == ()  # the test part does not depend on the seed of the split
 
 
+def test_settings_as_the_planner_writes_them_are_read_back() -> None:
+    photos = {
+        "source": "photos", "size": 32, "roots": {"train": "old/train", "test": "new/test"},
+        "val": {"from": "train", "fraction": 0.2},
+        "normalize": {"mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2]},
+    }  # fmt: skip
+    config = ImageFolder.model_validate(photos)
+    flipped = ImageFolder.model_validate({**photos, "augment": {"flip": 0.5, "crop": {"scale": [0.5, 1.0]}}})
+    plan, a, b = two({"data": settings(flipped)})
+    same = make_plan({"a": ["lba"]}, set_={"a": {"data": settings(config)}}, seeds=2)
+    both = replace(plan, stages={**plan.stages, **same.stages})
+    (other,) = same.entries[0].arms
+    assert measured(both.stages[other.trials[0].key_of("lba")], "val") == config.measured("val")
+    assert measurement_confounds(both, other, RMSE, b, RMSE) == ()
+    assert [c.rule for c in measurement_confounds(both, a, RMSE, b, RMSE)] == ["measured-split"]
+
+
 def test_changed_files_of_a_source_are_other_data() -> None:
     folder = {"type": "image_folder", "source": "photos", "size": 32}
     plans = [
@@ -121,14 +141,20 @@ def test_losses_of_different_objectives_are_different_quantities() -> None:
 def test_a_reference_of_another_split_or_other_data_is_unfair() -> None:
     plan, a, _ = two({})
 
-    def rules(**facts: str) -> list[str]:
-        return [
-            c.text for c in reference_confounds(plan, a, RMSE, "paper", Reference(values={"x": 1.0}, source="a paper", **facts))
-        ]
+    def rules(profile: str = "", **facts: str) -> list[str]:
+        reference = Reference(values={"x": 1.0}, source="a paper", **facts)
+        return [c.text for c in reference_confounds(plan, a, RMSE, "paper", reference, profile)]
 
     assert rules() == rules(split="val", data="digits") == []
     assert rules(split="test") == ["paper is of test, a is measured on val"]
+    assert rules("quick", split="val") == ["paper is not of the profile quick, a is"]
     assert rules(data="photos") == ["paper is of the data `photos`, a is measured on `digits`"]
+
+
+def test_data_goes_by_its_name_on_the_page_too() -> None:
+    plan, a, _ = two({})
+    named = replace(a, data_names={"lba": "scans"})
+    assert reference_confounds(plan, named, RMSE, "paper", Reference(values={"x": 1.0}, source="a paper", data="scans"), "") == ()
 
 
 def test_numerics_that_differ_within_a_pair_are_told_once() -> None:

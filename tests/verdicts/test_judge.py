@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from interpreter.results.ingest import ingest
 from scipy import stats
 
 from interpreter.plan.types import Plan, SourceNeed
 from interpreter.project import Project
+from interpreter.results.ingest import ingest
+from interpreter.results.read import query
+from interpreter.results.store import put_judgements
 from interpreter.spec.claims import Claim, Side, Waiver
 from interpreter.spec.measures import Measure, Reference
 from interpreter.verdicts.judge import judge
@@ -338,3 +340,19 @@ def test_other_numerics_within_a_pair_are_a_warning(project: Project) -> None:
 def test_an_arm_that_was_not_planned_is_not_run(project: Project) -> None:
     found = verdict_of(project, plan_of([make_claim("c > a")]))
     assert (found.state, found.explanation) == ("not-run", "c.accuracy > a.accuracy: not-run, the arm c was not planned")
+
+
+def test_verdicts_are_stored_as_judged(project: Project) -> None:
+    plan = plan_of([make_claim("b > a", margin=0.05, name="helps"), make_claim("b > a", margin=0.08, name="much")])
+    record(project, plan, {"a": NAIVE, "b": LATER})
+    ingest(project, [plan])
+    judgements = judge(project, plan)
+    put_judgements(project, judgements)
+    rows = query(
+        project, "SELECT claim, state, n, effect, lo, explanation, seeds_to_settle_from FROM verdicts ORDER BY claim"
+    ).rows
+    assert [row[:3] for row in rows] == [("helps", "supported", 5), ("much", "undecided", 5)]
+    for row, verdict in zip(rows, judgements[0].verdicts, strict=True):
+        assert row[3:6] == (verdict.effect, verdict.lo, verdict.explanation)
+        assert row[6] == (verdict.seeds_to_settle[0] if verdict.seeds_to_settle else None)
+    assert query(project, "SELECT count(*) FROM measures WHERE selected AND complete").rows == ((10,),)

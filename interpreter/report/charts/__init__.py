@@ -1,0 +1,1 @@
+"""Charts, each from named data sets to Vega-Lite."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from interpreter.report.charts.theme import FILE_WIDTH, PANEL_HEIGHT, Look, mark
+from interpreter.report.charts.theme import FILE_WIDTH, LONE_WIDTH, PANEL_HEIGHT, Look, mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,20 @@ def chart(panels: Sequence[Panel], look: Look, *, page: bool) -> list[Any]:
     if page:
         return [_layers(panel, look, page=True) for panel in panels]
     drawn = [_layers(panel, look, page=False) for panel in panels]
-    return [drawn[0] if len(drawn) == 1 else alt.concat(*drawn, columns=2)]
+    return [drawn[0].properties(width=LONE_WIDTH) if len(drawn) == 1 else alt.concat(*drawn, columns=2)]
+
+
+def _columns(arms: Sequence[str]) -> int:
+    """How many names fit beside each other in a file's legend."""
+    return max(1, LONE_WIDTH // (7 * max(map(len, arms)) + 45))
 
 
 def _layers(panel: Panel, look: Look, *, page: bool) -> alt.LayerChart:
     colours = look.colours(page=page)
     order = [look.arms.index(arm) for arm in panel.arms]
-    legend = None if page or len(panel.arms) == 1 else alt.Legend(symbolType="stroke", symbolOpacity=1)
+    legend = (
+        None if page or len(panel.arms) == 1 else alt.Legend(symbolType="stroke", symbolOpacity=1, columns=_columns(panel.arms))
+    )
     color = alt.Color("arm:N", legend=legend, scale=alt.Scale(domain=list(panel.arms), range=[colours[i] for i in order]))
     dash = alt.StrokeDash(
         "arm:N", legend=legend, scale=alt.Scale(domain=list(panel.arms), range=[list(look.dashes[i]) for i in order])

@@ -78,6 +78,9 @@ def _layers(panel: Panel, *, page: bool) -> alt.LayerChart:
             y2="below:Q",
             tooltip=[alt.Tooltip("seed:N", title="seed"), alt.Tooltip("difference:Q", title="difference", format=".4~g")],
         ),
+        rows.mark_text(**mark("halo", page=page), align="left", baseline="middle").encode(
+            x=alt.value(0), y=y("text"), text="name:N"
+        ),
         rows.mark_text(**mark("row-name", page=page), align="left", baseline="middle").encode(
             x=alt.value(0), y=y("text"), text="name:N"
         ),

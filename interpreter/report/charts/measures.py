@@ -21,7 +21,7 @@ class Panel:
     dots: str
     means: str
     arms: tuple[str, ...]
-    joined: bool  # seeds appear in more than one arm
+    joined: bool  # several seeds appear in more than one arm
     lines: tuple[tuple[float, str, str], ...] = ()  # values drawn as thin rules: value, name, side of the name ("left", "right")
 
 
@@ -39,7 +39,7 @@ def _layers(panel: Panel, look: Look, *, page: bool) -> alt.LayerChart:
     arms = list(panel.arms)
     color = alt.Color("arm:N", legend=None, scale=alt.Scale(domain=arms, range=[colours[i] for i in order]))
     shape = alt.Shape("arm:N", legend=None, scale=alt.Scale(domain=arms, range=[look.shapes[i] for i in order]))
-    y = alt.Y("arm:N", sort=arms, title=None, scale=alt.Scale(domain=arms), axis=alt.Axis(labelLimit=150, labelFontSize=12))
+    y = alt.Y("arm:N", sort=arms, title=None, scale=alt.Scale(domain=arms), axis=alt.Axis(labelLimit=260, labelFontSize=12))
     scale = alt.Scale(zero=False, nice=True, padding=8)
 
     def x(field: str) -> alt.X:
@@ -60,9 +60,9 @@ def _layers(panel: Panel, look: Look, *, page: bool) -> alt.LayerChart:
             rules.mark_text(
                 **mark("trivial-text", page=page),
                 align=alt.ExprRef("datum.align"),
-                baseline="top",
+                baseline="bottom",
                 dx=alt.ExprRef("datum.align == 'left' ? 4 : -4"),
-                dy=1,
+                dy=-3,
             ).encode(x=x("at"), y=alt.value(0), text="text:N"),
         ]
     if panel.joined:

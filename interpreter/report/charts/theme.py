@@ -34,6 +34,7 @@ PAGE_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Li
 
 PANEL_HEIGHT = 260
 FILE_WIDTH = 440  # of one panel in a figure's file
+LONE_WIDTH = 640  # of the only panel of a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +115,9 @@ def config(*, page: bool) -> dict[str, Any]:
         "axisX": {"grid": False, "domain": True, "domainColor": line, "ticks": True, "tickColor": line, "tickSize": 4,
                   "labelPadding": 3, "titlePadding": 6},
         "legend": {**label, **title, "orient": "top", "direction": "horizontal", "labelFontSize": 11.5, "labelColor": ink,
-                   "labelLimit": 240, "symbolStrokeWidth": 2.5, "symbolSize": 110, "title": None, "columnPadding": 16, "padding": 0},
-        "title": {"font": font, "fontSize": 13, "fontWeight": 600, "color": ink, "anchor": "start", "offset": 10, "frame": "group",
-                  "subtitleFont": font, "subtitleFontSize": 11.5, "subtitleColor": soft, "subtitlePadding": 4},
+                   "labelLimit": 240, "symbolStrokeWidth": 2.5, "symbolSize": 500, "title": None, "columnPadding": 16},
+        "title": {"font": font, "fontSize": 13, "fontWeight": 600, "color": ink, "anchor": "start", "offset": 10,
+                  "frame": "group"},
         "text": {"font": font, "fontSize": 11.5, "color": ink},
         "concat": {"spacing": 28},
     }  # fmt: skip
@@ -125,7 +126,7 @@ def config(*, page: bool) -> dict[str, Any]:
 def mark(name: str, *, page: bool) -> dict[str, Any]:
     """The look of a mark that stands for no arm: "zero", "trivial", "trivial-text", "hover", "claimed", ..."""
     ink, soft = colour("ink", page=page), colour("soft", page=page)
-    return {
+    marks: dict[str, dict[str, Any]] = {
         "zero": {"stroke": soft, "strokeWidth": 1},
         "trivial": {"stroke": soft, "strokeWidth": 1, "strokeDash": [2, 3]},
         "trivial-text": {"fill": soft, "fontSize": 10.5},
@@ -134,4 +135,12 @@ def mark(name: str, *, page: bool) -> dict[str, Any]:
         "pair": {"stroke": soft, "strokeWidth": 1, "opacity": 0.28},
         "difference": {"stroke": soft, "strokeWidth": 1.2, "opacity": 0.8},
         "row-name": {"fill": ink, "fontSize": 12, "fontWeight": 600},
-    }[name]
+        "halo": {
+            "fontSize": 12,
+            "fontWeight": 600,
+            "stroke": colour("paper", page=page),
+            "strokeWidth": 5,
+            "strokeJoin": "round",
+        },
+    }
+    return marks[name]

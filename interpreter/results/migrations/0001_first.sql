@@ -54,7 +54,7 @@ COMMENT ON COLUMN trial_stages.stage IS 'Name of the stage in this chain.';
 COMMENT ON COLUMN trial_stages.stage_id IS 'The stage.';
 
 CREATE TABLE stages (stage_id INTEGER, key VARCHAR, kind VARCHAR, name VARCHAR, seed INTEGER, state VARCHAR, planned_epochs INTEGER,
-                     epochs INTEGER, ended VARCHAR, attempt INTEGER, finished TIMESTAMPTZ, best_metric VARCHAR, best_value DOUBLE,
+                     epochs INTEGER, ended VARCHAR, attempt INTEGER, finished TIMESTAMP, best_metric VARCHAR, best_value DOUBLE,
                      best_epoch INTEGER, start VARCHAR, carried VARCHAR[], settings JSON, inputs JSON, sources JSON, error VARCHAR);
 COMMENT ON TABLE stages IS 'Stages: every one that a page asks for, and every record under runs/.';
 COMMENT ON COLUMN stages.stage_id IS 'Id of the stage, used by all other tables.';
@@ -67,7 +67,7 @@ COMMENT ON COLUMN stages.planned_epochs IS 'Epochs planned; 0 for an evaluation.
 COMMENT ON COLUMN stages.epochs IS 'Epochs finished; of an evaluation that is done, 1.';
 COMMENT ON COLUMN stages.ended IS 'Why it ended: planned epochs, early stopping, ...; NULL until done.';
 COMMENT ON COLUMN stages.attempt IS 'The latest attempt, from 1; NULL before the first.';
-COMMENT ON COLUMN stages.finished IS 'When it was done.';
+COMMENT ON COLUMN stages.finished IS 'When it was done, UTC.';
 COMMENT ON COLUMN stages.best_metric IS 'The metric that chose the best checkpoint.';
 COMMENT ON COLUMN stages.best_value IS 'Its value there.';
 COMMENT ON COLUMN stages.best_epoch IS 'The epoch of the best checkpoint, counted from 1.';
@@ -91,15 +91,15 @@ COMMENT ON COLUMN environments.git_commit IS 'Commit of the project; ends in + w
 COMMENT ON COLUMN environments.source_hash IS 'Hash of the source of this program.';
 COMMENT ON COLUMN environments.everything IS 'All of it as recorded.';
 
-CREATE TABLE attempts (stage_id INTEGER, attempt INTEGER, first_epoch INTEGER, started TIMESTAMPTZ, finished TIMESTAMPTZ, how VARCHAR,
+CREATE TABLE attempts (stage_id INTEGER, attempt INTEGER, first_epoch INTEGER, started TIMESTAMP, finished TIMESTAMP, how VARCHAR,
                        error VARCHAR, host VARCHAR, pid INTEGER, environment_id INTEGER, threads INTEGER, device VARCHAR, precision VARCHAR,
                        tf32 BOOLEAN, loader_workers INTEGER, numerics JSON);
 COMMENT ON TABLE attempts IS 'Attempts at stages: one row for each time a process took one on.';
 COMMENT ON COLUMN attempts.stage_id IS 'The stage.';
 COMMENT ON COLUMN attempts.attempt IS 'Number of the attempt, from 1.';
 COMMENT ON COLUMN attempts.first_epoch IS 'First epoch it trained, counted from 1: what earlier attempts said of this and later epochs is superseded.';
-COMMENT ON COLUMN attempts.started IS 'When it began.';
-COMMENT ON COLUMN attempts.finished IS 'When it ended.';
+COMMENT ON COLUMN attempts.started IS 'When it began, UTC.';
+COMMENT ON COLUMN attempts.finished IS 'When it ended, UTC.';
 COMMENT ON COLUMN attempts.how IS 'How it ended: done, failed, stopped or died; NULL when it has not said.';
 COMMENT ON COLUMN attempts.error IS 'What went wrong, in one line.';
 COMMENT ON COLUMN attempts.host IS 'Machine it ran on.';
@@ -153,13 +153,13 @@ COMMENT ON COLUMN metric_tables.split IS 'As in metrics.';
 COMMENT ON COLUMN metric_tables.name IS 'confusion: a row a true class, a column a predicted one.';
 COMMENT ON COLUMN metric_tables.value IS 'The table, a list of rows.';
 
-CREATE TABLE epochs (stage_id INTEGER, attempt INTEGER, epoch INTEGER, at TIMESTAMPTZ, step BIGINT, examples BIGINT, phase INTEGER,
+CREATE TABLE epochs (stage_id INTEGER, attempt INTEGER, epoch INTEGER, finished TIMESTAMP, step BIGINT, examples BIGINT, phase INTEGER,
                      rates MAP(VARCHAR, DOUBLE));
 COMMENT ON TABLE epochs IS 'Finished epochs.';
 COMMENT ON COLUMN epochs.stage_id IS 'The stage.';
 COMMENT ON COLUMN epochs.attempt IS 'The attempt that wrote it.';
 COMMENT ON COLUMN epochs.epoch IS 'Epochs finished: counted from 1.';
-COMMENT ON COLUMN epochs.at IS 'When it was finished.';
+COMMENT ON COLUMN epochs.finished IS 'When it was finished, UTC.';
 COMMENT ON COLUMN epochs.step IS 'Optimizer steps so far.';
 COMMENT ON COLUMN epochs.examples IS 'Training examples seen so far.';
 COMMENT ON COLUMN epochs.phase IS 'Phase of training, from 0.';
@@ -249,7 +249,7 @@ COMMENT ON COLUMN claims.line IS 'Line of the page, from 1.';
 
 CREATE TABLE verdicts (entry_id INTEGER, claim VARCHAR, state VARCHAR, effect DOUBLE, lo DOUBLE, hi DOUBLE, level DOUBLE, n INTEGER,
                        pairs STRUCT(seed INTEGER, a DOUBLE, b DOUBLE, difference DOUBLE)[], p_better DOUBLE, dz DOUBLE, method VARCHAR,
-                       family INTEGER, registered BOOLEAN, registered_at TIMESTAMPTZ,
+                       family INTEGER, registered BOOLEAN, registered_at TIMESTAMP,
                        confounds STRUCT(rule VARCHAR, severity VARCHAR, text VARCHAR, waived VARCHAR)[], notes VARCHAR[],
                        explanation VARCHAR, seeds_to_settle_from INTEGER, seeds_to_settle_to INTEGER);
 COMMENT ON TABLE verdicts IS 'Verdicts: what came of each claim.';
@@ -267,7 +267,7 @@ COMMENT ON COLUMN verdicts.dz IS 'Mean difference over its standard deviation (C
 COMMENT ON COLUMN verdicts.method IS 'How the interval was made.';
 COMMENT ON COLUMN verdicts.family IS 'Claims judged together.';
 COMMENT ON COLUMN verdicts.registered IS 'Whether the claim was written down before its first computable difference.';
-COMMENT ON COLUMN verdicts.registered_at IS 'When it was first seen; NULL when it never was.';
+COMMENT ON COLUMN verdicts.registered_at IS 'When it was first seen, UTC; NULL when it never was.';
 COMMENT ON COLUMN verdicts.confounds IS 'Other differences between the arms, and other findings about fairness.';
 COMMENT ON COLUMN verdicts.notes IS 'What else to know.';
 COMMENT ON COLUMN verdicts.explanation IS 'In one sentence.';
@@ -281,7 +281,7 @@ COMMENT ON COLUMN ingested.bytes IS 'Bytes of its events.jsonl that have been re
 COMMENT ON COLUMN ingested.head IS 'Hash of the first line: a record that was replaced by another has a different one.';
 COMMENT ON COLUMN ingested.signature IS 'Sizes and times of what the record is made of: equal means nothing new.';
 
-CREATE TABLE migrations (name VARCHAR, applied TIMESTAMPTZ);
+CREATE TABLE migrations (name VARCHAR, applied TIMESTAMP);
 COMMENT ON TABLE migrations IS 'Steps that made these tables, in order.';
 COMMENT ON COLUMN migrations.name IS 'Name of the step.';
-COMMENT ON COLUMN migrations.applied IS 'When it was done.';
+COMMENT ON COLUMN migrations.applied IS 'When it was done, UTC.';

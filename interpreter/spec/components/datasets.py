@@ -33,8 +33,8 @@ class LabelBudget(Dataset):
 class Digits(LabelBudget):
     """Real 8x8 scans of handwritten digits (1,797, ten classes), shipped with scikit-learn.
 
-    The test part is the last 360 in the order of the file, for everybody and for ever. The file goes through the writers in
-    turn, so these are largely by hands that the rest does not contain: a fairer and harder test than a random one.
+    The test part is the last 360 in the order of the file, for everybody and for ever. It is harder than a random part: a
+    small network that reaches 0.92 on validation, drawn from the rest, reaches 0.90 on it.
     """
 
     # Of the 1,797 x 64 pixels (bytes 0..16, row by row) followed by the 1,797 targets (bytes): sha256, first 40 hex digits.

@@ -275,9 +275,6 @@ class Stages:
                 )
 
 
-TRAIN_METRICS = ("loss",)
-
-
 def metric_problem(stage: CheckedStage, split: str, metric: str) -> str:
     """Why a fit logs no metric `split/metric`, with a hint; "" when it does."""
     assert stage.objective is not None
@@ -285,9 +282,8 @@ def metric_problem(stage: CheckedStage, split: str, metric: str) -> str:
     if split not in ("train", "val") or split not in splits:
         known = [s for s in ("train", "val") if s in splits]
         return f"a fit measures {' and '.join(f'`{s}`' for s in known)}; {did_you_mean(split, known)}"
-    metrics = TRAIN_METRICS if split == "train" else stage.objective.metrics
-    if metric not in metrics:
-        return f"`{split}` has no metric `{metric}`; {did_you_mean(metric, metrics)}"
+    if metric not in stage.objective.metrics:
+        return f"`{split}` has no metric `{metric}`; {did_you_mean(metric, stage.objective.metrics)}"
     return ""
 
 

@@ -20,7 +20,7 @@ from interpreter.errors import DatabaseBusy, RecordError
 from interpreter.project import Project
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.25
-_HELD = re.compile(r"Conflicting lock is held(?: in (?P<program>\S+?))?(?: \(PID (?P<pid>\d+)\))?(?:[.\s]| by)", re.DOTALL)
+_HELD = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _HERE = "different configuration"  # held by another connection of this process, in the other mode
 
 
@@ -103,10 +103,7 @@ def _holder(message: str) -> str | None:
     """Who holds the database, in words, or None when the message is about something else."""
     if _HERE in message:
         return "another connection of this process"
-    if "lock" not in message.lower():
+    if "set lock on file" not in message:
         return None
     found = _HELD.search(message)
-    if found is None or found["pid"] is None:
-        return "another process"
-    program = f" ({Path(found['program']).name})" if found["program"] else ""
-    return f"process {found['pid']}{program}"
+    return f"process {found['pid']} ({Path(found['program']).name})" if found else "another process"

@@ -1,14 +1,15 @@
 """Taking records into the database: whoever holds the lock takes in what is new in every record under runs/.
 
 New event lines are read from the byte where the last ingest stopped, up to the last whole line, and written in one
-transaction. A record with several attempts, or one that was replaced, is taken in whole instead. What can't be
+transaction (several, when there are hundreds of megabytes). A record with several attempts, or one that was replaced, is taken in whole instead. What can't be
 written now is written by the next ingest: the record has everything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import duckdb
@@ -19,12 +20,14 @@ from interpreter.project import Project
 from interpreter.results import records
 from interpreter.results.connect import open_database, writer_lock
 from interpreter.results.load import Change, put_changes, remove_orphans
-from interpreter.results.pages import put_plan
+from interpreter.results.pages import is_put, put_plan
 from interpreter.results.predictions import make_view
-from interpreter.results.schema import migrate
-from interpreter.results.staging import chunk_of
+from interpreter.results.schema import is_current, migrate
+from interpreter.results.staging import chunk_of, stage_lines
 from interpreter.run.record import Record
 from interpreter.run.status import status_of
+
+BATCH_BYTES = 256 * 2**20  # of events that are held in memory, and written in one transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,57 +53,95 @@ def ingest(project: Project, plans: Sequence[Plan], *, wait_s: float = 20.0) -> 
 
 
 def fill(project: Project, path: Path, plans: Sequence[Plan], *, wait_s: float) -> Ingested:
-    """Take everything new into the database at `path`, under the writer's lock. Raises: DatabaseBusy, RecordError."""
-    connection = open_database(path, project.root, read_only=False, wait_s=wait_s)
+    """Take everything new into the database at `path`, under the writer's lock. Raises: DatabaseBusy, RecordError.
+
+    What is new is found before the database is opened for writing, so that readers wait for the writing alone.
+    """
     try:
-        migrate(connection)
-        connection.execute("BEGIN")
+        known, settled = _look(project, path, plans, wait_s)
+        here = set(records.keys(project))
+        ids = _ids(known, [*sorted(here), *(key for plan in plans for key in plan.stages)])
+        stages = {key: stage for plan in plans for key, stage in plan.stages.items()}
+        found = (_change(project, key, ids[key], known.get(key), stages.get(key)) for key in sorted(here))
+        changes = (change for change in found if change is not None)
+        vanished = [old.stage_id for key, old in known.items() if old.signature is not None and key not in here]
+        new = [(ids[key], stage) for key, stage in stages.items() if key not in here and key not in known]
+        batches = _batches(changes)
+        first = next(batches)
+        if settled and not first and not vanished and not new:
+            return Ingested()
+        connection = open_database(path, project.root, read_only=False, wait_s=wait_s)
         try:
-            result = _take_in(connection, project, plans)
-            connection.execute("COMMIT")
-        except BaseException:
-            _roll_back(connection)
-            raise
-        return result
+            migrate(connection)
+            rows = count = 0
+            for last, batch in _last(chain([first], batches)):
+                corrupt = stage_lines(connection, [change.chunk for change in batch], project.cache)
+                connection.execute("BEGIN")
+                rows += put_changes(connection, batch, corrupt, vanished if last else (), new if last else ())
+                count += len(batch)
+                if last:
+                    _put_plans(connection, project, plans, ids)
+                connection.execute("COMMIT")
+            return Ingested(count, rows)
+        finally:
+            connection.close()  # what was not committed is gone with it
     except duckdb.Error as error:
         raise RecordError(f"{path.name} can't be written: {str(error).strip().splitlines()[0]}", hint="expt rebuild") from error
+
+
+def _look(project: Project, path: Path, plans: Sequence[Plan], wait_s: float) -> tuple[dict[str, _Known], bool]:
+    """What the database at `path` knows of each stage, and whether it is up to date with all `plans`."""
+    if not path.is_file():
+        return {}, False
+    connection = open_database(path, project.root, read_only=True, wait_s=wait_s)
+    try:
+        if not is_current(connection):
+            return {}, False  # older tables: everything is looked at anew after they are brought up to date
+        rows = connection.execute(
+            "SELECT key, stage_id, state, epochs, bytes, head, signature FROM stages LEFT JOIN ingested USING (stage_id)"
+        ).fetchall()
+        return {row[0]: _Known(*row[1:]) for row in rows}, all(is_put(connection, project, plan) for plan in plans)
     finally:
         connection.close()
 
 
-def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
-    try:
-        connection.execute("ROLLBACK")
-    except duckdb.Error:  # it has been rolled back already, or the connection is gone
-        return
-
-
-def _take_in(connection: duckdb.DuckDBPyConnection, project: Project, plans: Sequence[Plan]) -> Ingested:
-    stages = {key: stage for plan in plans for key, stage in plan.stages.items()}
-    known = {
-        key: _Known(stage_id, state, epochs, taken, head or "", signature)
-        for key, stage_id, state, epochs, taken, head, signature in connection.execute(
-            "SELECT key, stage_id, state, epochs, bytes, head, signature FROM stages LEFT JOIN ingested USING (stage_id)"
-        ).fetchall()
-    }
-    segments = _segments(connection)
+def _ids(known: Mapping[str, _Known], keys: Sequence[str]) -> dict[str, int]:
     ids = {key: found.stage_id for key, found in known.items()}
     free = max(ids.values(), default=0) + 1
-    here = records.keys(project)
-    for key in [*here, *sorted(stages.keys() - set(here))]:
+    for key in keys:
         if key not in ids:
             ids[key], free = free, free + 1
-    changes = [change for key in here if (change := _change(project, key, ids[key], known.get(key), stages.get(key)))]
-    absent = set(here)
-    vanished = [found.stage_id for key, found in known.items() if found.signature is not None and key not in absent]
-    new = [(ids[key], stage) for key, stage in stages.items() if key not in absent and key not in known]
-    rows = put_changes(connection, changes, vanished, new, project.cache) if changes or vanished or new else 0
-    written = [put_plan(connection, project, plan, ids) for plan in plans]
-    if any(written) or vanished:
-        remove_orphans(connection)
-    if _segments(connection) != segments:
-        make_view(connection)
-    return Ingested(len(changes), rows)
+    return ids
+
+
+def _batches(changes: Iterable[Change]) -> Iterator[list[Change]]:
+    """`changes` in lists of at most BATCH_BYTES of events or so; at least one list, which may be empty."""
+    batch: list[Change] = []
+    size = 0
+    for change in changes:
+        batch.append(change)
+        size += len(change.chunk.data)
+        if size > BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    yield batch
+
+
+def _last(batches: Iterable[list[Change]]) -> Iterator[tuple[bool, list[Change]]]:
+    held: list[Change] | None = None
+    for batch in batches:
+        if held is not None:
+            yield False, held
+        held = batch
+    if held is not None:
+        yield True, held
+
+
+def _put_plans(connection: duckdb.DuckDBPyConnection, project: Project, plans: Sequence[Plan], ids: Mapping[str, int]) -> None:
+    for plan in plans:
+        put_plan(connection, project, plan, ids)
+    remove_orphans(connection)
+    make_view(connection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +150,14 @@ class _Known:
     state: str
     epochs: int
     bytes: int | None
-    head: str
+    head: str | None
     signature: str | None
 
 
 def _change(project: Project, key: str, stage_id: int, known: _Known | None, stage: Stage | None) -> Change | None:
     """What is new in the record `key`, or None when nothing is."""
     record = Record.of(project, key)
-    signature = records.signature(record)
+    signature = records.signature(project, key)
     if known is not None and known.signature == signature:
         if known.state == "done":
             return None
@@ -140,7 +181,3 @@ def _shorter(record: Record, taken: int) -> bool:
         return record.events.stat().st_size < taken
     except OSError:
         return taken > 0
-
-
-def _segments(connection: duckdb.DuckDBPyConnection) -> object:
-    return connection.execute("SELECT count(*), bit_xor(hash(path, targets, target_kind)) FROM prediction_segments").fetchall()

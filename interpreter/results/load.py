@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -12,7 +11,8 @@ import duckdb
 from interpreter.plan.types import Stage
 from interpreter.results import records
 from interpreter.results.rows import hand_over, insert
-from interpreter.results.staging import Chunk, stage_lines
+from interpreter.results.staging import Chunk
+from interpreter.run.events import Corrupt
 
 _EVENT_TABLES = ("metrics", "epochs", "resources", "baselines", "metric_tables", "phases", "findings", "datasets")
 _FILE_TABLES = ("checkpoints", "prediction_segments", "ingested")
@@ -106,13 +106,13 @@ class Change:
 
 
 def put_changes(
-    connection: duckdb.DuckDBPyConnection, changes: Sequence[Change], vanished: Sequence[int], new: Sequence[tuple[int, Stage]],
-    room: Path,
+    connection: duckdb.DuckDBPyConnection, changes: Sequence[Change], corrupt: Sequence[tuple[int, Corrupt]],
+    vanished: Sequence[int], new: Sequence[tuple[int, Stage]],
 ) -> int:  # fmt: skip
     """Write what changed; returns how many rows of metrics came in.
 
-    vanished: ids of stages whose record is gone. new: stages that are planned and have no record. room: a folder for
-    what is put together on the way.
+    The changes' events are in the table `staged`, less what was `corrupt`, by stage id. vanished: ids of stages whose
+    record is gone. new: stages that are planned and have no record.
     """
     _list_ids(connection, "changed", [c.stage_id for c in changes])
     _list_ids(connection, "replaced", [*(c.stage_id for c in changes if c.whole), *vanished])
@@ -121,7 +121,6 @@ def put_changes(
         connection.execute(f"DELETE FROM {table} WHERE stage_id IN (SELECT stage_id FROM replaced)")
     for table in (*_FILE_TABLES, "finals"):
         connection.execute(f"DELETE FROM {table} WHERE stage_id IN (FROM changed UNION ALL FROM vanished)")
-    corrupt = stage_lines(connection, [c.chunk for c in changes], room)
     _put_stages(connection, changes, new)
     _put_attempts(connection, changes)
     inserted = {

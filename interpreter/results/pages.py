@@ -17,14 +17,16 @@ _ENTRY_TABLES = ("measures", "claims", "verdicts")
 Row = dict[str, Any]
 
 
-def put_plan(connection: duckdb.DuckDBPyConnection, project: Project, plan: Plan, stage_ids: Mapping[str, int]) -> bool:
-    """Write what `plan` says; True when anything had to be written. Entries keep their ids, and with them their verdicts."""
-    file = _file(project, plan)
-    plan_hash = digest(repr((plan.page, plan.title, plan.text_hash, [_content(entry) for entry in plan.entries])))
-    sql = "SELECT page_id, plan_hash FROM pages WHERE file = ? AND profile = ?"
-    old = connection.execute(sql, [file, plan.profile]).fetchall()
-    if old and old[0][1] == plan_hash:
-        return False
+def is_put(connection: duckdb.DuckDBPyConnection, project: Project, plan: Plan) -> bool:
+    """Whether the database has `plan` as it is."""
+    return any(plan_hash == _hash(plan) for _, plan_hash in _found(connection, project, plan))
+
+
+def put_plan(connection: duckdb.DuckDBPyConnection, project: Project, plan: Plan, stage_ids: Mapping[str, int]) -> None:
+    """Write what `plan` says, unless it is there. Entries keep their ids, and with them their verdicts."""
+    if is_put(connection, project, plan):
+        return
+    file, old = _file(project, plan), _found(connection, project, plan)
     page_id = old[0][0] if old else _next(connection, "pages", "page_id")
     ids = dict(connection.execute("SELECT entry, entry_id FROM entries WHERE profile = ?", [plan.profile]).fetchall())
     gone = [row[0] for row in connection.execute("SELECT entry FROM entries WHERE page_id = ?", [page_id]).fetchall()]
@@ -37,7 +39,7 @@ def put_plan(connection: duckdb.DuckDBPyConnection, project: Project, plan: Plan
     connection.execute("DELETE FROM pages WHERE page_id = ?", [page_id])
     insert(connection, "pages", [{
         "page_id": page_id, "page": plan.page, "profile": plan.profile, "title": plan.title, "file": file,
-        "text_hash": plan.text_hash, "plan_hash": plan_hash,
+        "text_hash": plan.text_hash, "plan_hash": _hash(plan),
     }])  # fmt: skip
     free = max([_next(connection, "entries", "entry_id"), *(i + 1 for i in ids.values())])
     for entry_plan in plan.entries:
@@ -45,7 +47,15 @@ def put_plan(connection: duckdb.DuckDBPyConnection, project: Project, plan: Plan
         if entry_id is None:
             entry_id, free = free, free + 1
         _put_entry(connection, page_id, entry_id, entry_plan, stage_ids)
-    return True
+
+
+def _found(connection: duckdb.DuckDBPyConnection, project: Project, plan: Plan) -> list[tuple[int, str]]:
+    sql = "SELECT page_id, plan_hash FROM pages WHERE file = ? AND profile = ?"
+    return connection.execute(sql, [_file(project, plan), plan.profile]).fetchall()
+
+
+def _hash(plan: Plan) -> str:
+    return digest(repr((plan.page, plan.title, plan.text_hash, [_content(entry) for entry in plan.entries])))
 
 
 def _put_entry(

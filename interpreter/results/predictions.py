@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import duckdb
 
+from interpreter.plan.canonical import digest
+
 _OUTPUTS = """
 SELECT parse_path(filename)[-4] AS key, parse_path(filename)[-2] AS split, epoch + 1 AS epoch, row, output
 FROM read_parquet({paths}, filename := true)"""
@@ -37,7 +39,7 @@ _COMMENTS = {
 
 
 def make_view(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the view anew over what prediction_segments lists, unless it lists that already."""
+    """Make the view list what prediction_segments holds, if it does not."""
     rows = connection.execute("SELECT path, targets, target_kind FROM prediction_segments ORDER BY path").fetchall()
     sql = _EMPTY
     if rows:
@@ -47,8 +49,12 @@ def make_view(connection: duckdb.DuckDBPyConnection) -> None:
             if paths:
                 parts.append(_TARGETS.format(paths=_list(paths), target=target, targets=targets))
         sql = _VIEW.format(outputs=_OUTPUTS.format(paths=_list([row[0] for row in rows])), targets=" UNION ALL ".join(parts))
+    mark = f"Predictions of stages that are done, for every epoch that was kept. Files: {digest(sql)[:16]}."
+    present = connection.execute("SELECT comment FROM duckdb_views() WHERE view_name = 'predictions'").fetchall()
+    if present == [(mark,)]:
+        return
     connection.execute(sql)
-    connection.execute("COMMENT ON VIEW predictions IS 'Predictions of stages that are done, for every epoch that was kept.'")
+    connection.execute(f"COMMENT ON VIEW predictions IS {_text(mark)}")
     for name, comment in _COMMENTS.items():
         connection.execute(f"COMMENT ON COLUMN predictions.{name} IS {_text(comment)}")
 

@@ -48,12 +48,13 @@ def keys(project: Project) -> list[str]:
     return []
 
 
-def signature(record: Record) -> str:
-    """A text that changes whenever a file of the record is added, removed or grows."""
+def signature(project: Project, key: str) -> str:
+    """A text that changes whenever a file of the record `key` is added, removed or grows."""
+    folder = f"{project.runs}/{key}"  # plain text: this runs for every record at every ingest
     parts = []
-    for path in (record.folder, record.attempts, record.checkpoints, record.events):
+    for path in (folder, f"{folder}/attempts", f"{folder}/checkpoints", f"{folder}/events.jsonl"):
         try:
-            found = path.stat()
+            found = os.stat(path)
             parts.append(f"{found.st_mtime_ns:x}.{found.st_size:x}")
         except OSError:
             parts.append("-")

@@ -24,15 +24,7 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
 
     Raises: RecordError when the database was made by a newer program, or is none of ours.
     """
-    done = _done(connection)
-    known = [name for name, _ in steps()]
-    if done != known[: len(done)]:
-        strange = [name for name in done if name not in known]
-        raise RecordError(
-            f"results.duckdb was made by a newer version of this program (it has {', '.join(strange) or 'other steps'})",
-            hint="update the program, or make the database anew with this one: expt rebuild",
-        )
-    missing = steps()[len(done) :]
+    missing = _missing(connection)
     if not missing:
         return ()
     connection.execute("BEGIN")
@@ -47,6 +39,23 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
         connection.execute("ROLLBACK")
         raise
     return tuple(name for name, _ in missing)
+
+
+def is_current(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether no step is missing. Raises: RecordError when there is one that this program does not know."""
+    return not _missing(connection)
+
+
+def _missing(connection: duckdb.DuckDBPyConnection) -> tuple[tuple[str, str], ...]:
+    done = _done(connection)
+    known = [name for name, _ in steps()]
+    if done != known[: len(done)]:
+        strange = [name for name in done if name not in known]
+        raise RecordError(
+            f"results.duckdb was made by a newer version of this program (it has {', '.join(strange) or 'other steps'})",
+            hint="update the program, or make the database anew with this one: expt rebuild",
+        )
+    return steps()[len(done) :]
 
 
 def _done(connection: duckdb.DuckDBPyConnection) -> list[str]:

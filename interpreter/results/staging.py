@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +33,22 @@ _NO_EVENT = """SELECT 1 FROM staged WHERE "#" IS NULL OR kind IS NULL OR attempt
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """New whole lines of one record: bytes `start` to `end` of its events, of how many attempts they show the beginning.
-
-    `mixed`: they are of several attempts.
-    """
+    """New whole lines of one record: `data` begins at byte `start` of its events. `mixed`: they are of several attempts."""
 
     stage_id: int
-    path: Path
     start: int
-    end: int
-    attempts: int
+    data: bytes
     mixed: bool
+
+    @property
+    def end(self) -> int:
+        """Where the next lines will begin."""
+        return self.start + len(self.data)
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts begin in it."""
+        return self.data.count(b'{"kind":"attempt"') + self.data.count(b'{"kind": "attempt"')
 
 
 def chunk_of(stage_id: int, path: Path, start: int, mixed: bool) -> Chunk:
@@ -54,15 +59,15 @@ def chunk_of(stage_id: int, path: Path, start: int, mixed: bool) -> Chunk:
             data = file.read()
     except FileNotFoundError:
         data = b""
-    end = data.rfind(b"\n") + 1
-    attempts = data.count(b'{"kind":"attempt"', 0, end) + data.count(b'{"kind": "attempt"', 0, end)
-    return Chunk(stage_id, path, start, start + end, attempts, mixed or attempts > 1)
+    chunk = Chunk(stage_id, start, data[: data.rfind(b"\n") + 1], mixed)
+    return chunk if mixed or chunk.attempts < 2 else replace(chunk, mixed=True)
 
 
 def stage_lines(connection: duckdb.DuckDBPyConnection, chunks: Iterable[Chunk], folder: Path) -> list[tuple[int, Corrupt]]:
     """Make the table `staged` of all events in `chunks` that count; returns what was no event, by stage id.
 
-    `folder` is where lines are put together. Raises: RecordError when there is no room.
+    `folder` is where lines are put together. Call it outside of a transaction, which a refused line would end.
+    Raises: RecordError when there is no room.
     """
     chunks = list(chunks)
     corrupt: list[tuple[int, Corrupt]] = []
@@ -84,11 +89,8 @@ def _write(path: Path, chunks: Iterable[Chunk], careful: bool) -> list[tuple[int
     corrupt: list[tuple[int, Corrupt]] = []
     with open(path, "wb") as out:
         for chunk in chunks:
-            with open(chunk.path, "rb") as file:
-                file.seek(chunk.start)
-                data = file.read(chunk.end - chunk.start)
             if careful or chunk.mixed:
-                found = parse(data, chunk.start)
+                found = parse(chunk.data, chunk.start)
                 corrupt += [(chunk.stage_id, c) for c in found.corrupt]
                 sound = []
                 for line in found.lines:
@@ -98,9 +100,8 @@ def _write(path: Path, chunks: Iterable[Chunk], careful: bool) -> list[tuple[int
                         sound.append(line)
                 lines = effective(sound) if chunk.mixed else sound
                 out.writelines(encode({"#": chunk.stage_id} | {k: v for k, v in line.items() if k != "#"}) for line in lines)
-            elif data:
-                tag = b'{"#":%d,' % chunk.stage_id
-                out.write((b"\n" + data).replace(b"\n{", b"\n" + tag)[1:])
+            elif chunk.data:
+                out.write((b"\n" + chunk.data).replace(b"\n{", b'\n{"#":%d,' % chunk.stage_id)[1:])
     return corrupt
 
 

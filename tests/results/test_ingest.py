@@ -59,24 +59,36 @@ def test_a_page_with_shared_stages(project: Project, ask: Ask) -> None:
     assert (found.stages, found.behind) == (10, False)
     assert found.rows == 2 * (2 * 3 + 2 * 2 * 4 + 2 * 1)
     assert ask("SELECT count(*) FROM trials")[0][0] == 4
-    assert ask("SELECT list(stage ORDER BY position) FROM chains WHERE arm = 'curriculum' AND seed = 1")[0][0] == ["easy", "lba", "final"]
-    rows = ask("SELECT epoch, value FROM curves WHERE arm = 'naive' AND seed = 1 AND split = 'val' AND metric = 'loss' ORDER BY epoch")
+    assert ask("SELECT list(stage ORDER BY position) FROM chains WHERE arm = 'curriculum' AND seed = 1")[0][0] == [
+        "easy",
+        "lba",
+        "final",
+    ]
+    rows = ask(
+        "SELECT epoch, value FROM curves WHERE arm = 'naive' AND seed = 1 AND split = 'val' AND metric = 'loss' ORDER BY epoch"
+    )
     assert rows == [(e + 1, 2 / (e + 2)) for e in range(4)]
     assert ask("SELECT state, epochs, best_epoch, best_value, ended, start FROM stages WHERE name = 'easy' AND seed = 0") == [
         ("done", 3, 3, 0.25, "planned epochs", "random")
     ]
     assert ask("SELECT DISTINCT value FROM baselines") == [(2.3,)]
     assert ask("SELECT n, kept FROM leaderboard WHERE arm = 'naive' AND split = 'val'") == [(2, pytest.approx((0.2 + 0.4) / 2))]
-    assert ask("SELECT best, last, epoch FROM checkpoints c JOIN stages USING (stage_id) WHERE name = 'easy' AND seed = 0") == [(True, True, 3)]
+    assert ask("SELECT best, last, epoch FROM checkpoints c JOIN stages USING (stage_id) WHERE name = 'easy' AND seed = 0") == [
+        (True, True, 3)
+    ]
     assert ask('SELECT DISTINCT "group", rate FROM schedule_trace') == [("all", 0.001)]
     assert ask("SELECT DISTINCT torch, threads, git_commit FROM provenance") == [("2.14.1", 1, "0123abcd")]
 
 
 def test_twice_is_the_same_and_a_rebuilt_one_too(project: Project, ask: Ask) -> None:
-    plan = make_plan({"naive": ["lba"], "curriculum": ["easy", "lba"]}, seeds=2, epochs=3, sources=(SourceNeed("embedded", "f1"),))
+    plan = make_plan(
+        {"naive": ["lba"], "curriculum": ["easy", "lba"]}, seeds=2, epochs=3, sources=(SourceNeed("embedded", "f1"),)
+    )
     write_records(project, plan, lambda *_: curve(3))
     ingest(project, [plan])
-    counts = {t: ask(f"SELECT count(*) FROM {t}")[0][0] for t in ("metrics", "finals", "trials", "attempts", "environments", "ingested")}
+    counts = {
+        t: ask(f"SELECT count(*) FROM {t}")[0][0] for t in ("metrics", "finals", "trials", "attempts", "environments", "ingested")
+    }
     again = ingest(project, [plan])
     assert (again.stages, again.rows) == (0, 0)
     assert {t: ask(f"SELECT count(*) FROM {t}")[0][0] for t in counts} == counts
@@ -139,7 +151,9 @@ def test_what_counts_is_what_the_record_says_counts(project: Project, ask: Ask) 
     for key in plan.stages:
         lines = effective(read_events(project.runs / key / "events.jsonl").lines)
         kept = sorted((e["attempt"], e["epoch"] + 1, e["metrics"]["val/loss"]) for e in lines if e["kind"] == "epoch")
-        assert sorted(ask("SELECT m.attempt, epoch, value FROM metrics m JOIN stages USING (stage_id) WHERE key = ?", key)) == kept
+        assert (
+            sorted(ask("SELECT m.attempt, epoch, value FROM metrics m JOIN stages USING (stage_id) WHERE key = ?", key)) == kept
+        )
     assert same_as_rebuilt(project, [plan]) == []
 
 
@@ -147,7 +161,9 @@ def test_bit_by_bit_is_all_at_once(project: Project, ask: Ask) -> None:
     plan = make_plan(seeds=1, epochs=6)
     (stage,) = plan.stages.values()
     other = project.root / "whole"
-    whole = write_record(project, stage, curve(6), findings=[(2, "overfitting", "since epoch 3")], tables={"val": [[1, 2], [3, 4]]})
+    whole = write_record(
+        project, stage, curve(6), findings=[(2, "overfitting", "since epoch 3")], tables={"val": [[1, 2], [3, 4]]}
+    )
     data = (whole / "events.jsonl").read_bytes()
     shutil.copytree(whole, other)
     (whole / "DONE").unlink()
@@ -199,7 +215,9 @@ def test_a_broken_line_is_told_and_costs_nothing_else(project: Project, ask: Ask
     ingest(project, [plan])
     ingest(project, [plan])
     assert ask("SELECT count(*) FROM metrics") == [(16,)]
-    ((key, severity, text),) = ask("SELECT key, severity, text FROM findings JOIN stages USING (stage_id) WHERE code = 'corrupt-line'")
+    ((key, severity, text),) = ask(
+        "SELECT key, severity, text FROM findings JOIN stages USING (stage_id) WHERE code = 'corrupt-line'"
+    )
     assert (key, severity) == (first.key, "warning")
     assert "left out" in text
     assert same_as_rebuilt(project, [plan]) == []
@@ -302,7 +320,11 @@ def test_a_shell_that_holds_the_database(project: Project, ask: Ask) -> None:
     ingest(project, [plan])
     code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
     shell = subprocess.Popen(
-        [sys.executable, "-c", code, str(project.database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment()
+        [sys.executable, "-c", code, str(project.database)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=_environment(),
     )
     try:
         assert shell.stdout is not None

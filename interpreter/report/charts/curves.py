@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -100,13 +101,24 @@ def _hover(means: alt.Chart, panel: Panel, x: alt.X) -> alt.Chart:
     """A rule at the epoch nearest to the pointer, with every arm's mean at that epoch; it carries the zoom on x too."""
     nearest = alt.selection_point(name="nearest", nearest=True, on="pointermove", clear="pointerout", fields=["x"], empty=False)
     zoom = alt.selection_interval(name="zoom", bind="scales", encodings=["x"], zoom="wheel![event.shiftKey]")
-    keys = {arm: f"a{i}" for i, arm in enumerate(panel.arms)}
-    text = "format(datum.mean, '.4~g') + (datum.lo == null ? '' : ' ± ' + format((datum.hi - datum.lo) / 2, '.2~g'))"
     tooltip = [alt.Tooltip("x:Q", title=panel.x_title, format="d")]
-    tooltip += [alt.Tooltip(f"{key}:N", title=arm) for arm, key in keys.items()]
+    split: dict[str, str] = {}
+    merge: list[Any] = []
+    spell: dict[str, str] = {}
+    for i, arm in enumerate(panel.arms):
+        here = f"datum.arm === {json.dumps(arm)}"
+        split |= {
+            f"m{i}": f"{here} ? datum.mean : null",
+            f"h{i}": f"{here} && isValid(datum.lo) ? (datum.hi - datum.lo) / 2 : null",
+        }
+        merge += [alt.AggregatedFieldDef(**{"op": "max", "field": f, "as": f}) for f in (f"m{i}", f"h{i}")]
+        half = f"isValid(datum.h{i}) ? ' ± ' + format(datum.h{i}, '.2~g') : ''"
+        spell[f"t{i}"] = f"isValid(datum.m{i}) ? format(datum.m{i}, '.4~g') + ({half}) : '–'"
+        tooltip.append(alt.Tooltip(f"t{i}:N", title=arm))
     return (
-        means.transform_calculate(key=f"'a' + indexof({list(panel.arms)!r}, datum.arm)", text=text)
-        .transform_pivot("key", value="text", groupby=["x"])
+        means.transform_calculate(**split)
+        .transform_aggregate(merge, groupby=["x"])
+        .transform_calculate(**spell)
         .mark_rule(**mark("hover", page=True))
         .encode(x=x, tooltip=tooltip, opacity=alt.condition(nearest, alt.value(0.6), alt.value(0.0)))
         .add_params(nearest, zoom)

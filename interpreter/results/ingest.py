@@ -1,8 +1,8 @@
 """Taking records into the database: whoever holds the lock takes in what is new in every record under runs/.
 
 New event lines are read from the byte where the last ingest stopped, up to the last whole line, and written in one
-transaction (several, when there are hundreds of megabytes). A record with several attempts, or one that was replaced, is taken in whole instead. What can't be
-written now is written by the next ingest: the record has everything.
+transaction (several, where there are hundreds of megabytes). A record with several attempts, or one that was replaced,
+is taken in whole instead. What can't be written now is written by the next ingest: the record has everything.
 """
 
 from __future__ import annotations
@@ -96,7 +96,9 @@ def _look(project: Project, path: Path, plans: Sequence[Plan], wait_s: float) ->
     connection = open_database(path, project.root, read_only=True, wait_s=wait_s)
     try:
         if not is_current(connection):
-            return {}, False  # older tables: everything is looked at anew after they are brought up to date
+            connection.close()
+            connection = open_database(path, project.root, read_only=False, wait_s=wait_s)
+            migrate(connection)
         rows = connection.execute(
             "SELECT key, stage_id, state, epochs, bytes, head, signature FROM stages LEFT JOIN ingested USING (stage_id)"
         ).fetchall()

@@ -51,7 +51,8 @@ def put_plan(connection: duckdb.DuckDBPyConnection, project: Project, plan: Plan
 
 def _found(connection: duckdb.DuckDBPyConnection, project: Project, plan: Plan) -> list[tuple[int, str]]:
     sql = "SELECT page_id, plan_hash FROM pages WHERE file = ? AND profile = ?"
-    return connection.execute(sql, [_file(project, plan), plan.profile]).fetchall()
+    rows: list[tuple[int, str]] = connection.execute(sql, [_file(project, plan), plan.profile]).fetchall()
+    return rows
 
 
 def _hash(plan: Plan) -> str:

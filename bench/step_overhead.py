@@ -24,7 +24,7 @@ from lightning import Callback, LightningModule, Trainer
 from torch.utils.data import DataLoader, Dataset
 
 from interpreter.parts.build import build_data, build_model, build_objective, build_optimizer
-from interpreter.plan.canonical import key_of
+from interpreter.spec.canonical import key_of
 from interpreter.plan.types import Stage
 from interpreter.project import Execution, Project
 from interpreter.run.attempts import take

@@ -56,7 +56,6 @@ def parser() -> argparse.ArgumentParser:
     plan.add_argument("--format", choices=["text", "json"], default="text", help="json: one object a stage, one a line")
     run.add_argument("--jobs", type=int, metavar="N", help="stages at a time (default: cores over threads)")
     run.add_argument("--quiet", action="store_true", help="say nothing while it goes well")
-    run.add_argument("--retry-failed", action="store_true", help="run stages again that failed before")
     report.add_argument("--force", action="store_true", help="draw it even when nothing has changed")
     show.add_argument("--resolved", action="store_true", help="every setting of every stage of every arm")
 

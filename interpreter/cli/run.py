@@ -10,7 +10,7 @@ from interpreter.cli.session import Session, open_session, show_problems
 from interpreter.errors import StageFailed, UsageError
 from interpreter.plan.types import Stage
 from interpreter.report.inputs import folder_of, unchanged
-from interpreter.run.forecast import blocked_stages
+from interpreter.run.forecast import blocked_stages, labels
 from interpreter.run.register import register, register_run
 from interpreter.run.sources import verify
 from interpreter.run.status import status_of
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _execute(session: Session, todo: dict[str, Stage], args: argparse.Namespace) -> int:
     live = import_module("interpreter.results.live").LiveIngest(session.project, session.whole)
-    display = import_module("interpreter.run.progress").Display()
+    display = import_module("interpreter.run.progress").Display(labels=labels(session.plan))
     run_plan = import_module("interpreter.run.execute").run_plan
     with live, display:
         outcome = run_plan(session.project, todo, jobs=args.jobs or 0, quiet=args.quiet, on_progress=display)

@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from interpreter.plan.canonical import digest
+from interpreter.spec.canonical import digest
 from interpreter.plan.types import EntryPlan, Plan
 from interpreter.project import Project
 from interpreter.results.rows import insert

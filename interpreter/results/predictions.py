@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import duckdb
 
-from interpreter.plan.canonical import digest
+from interpreter.spec.canonical import digest
 
 _OUTPUTS = """
 SELECT parse_path(filename)[-4] AS key, parse_path(filename)[-2] AS split, epoch + 1 AS epoch, row, output

@@ -92,6 +92,17 @@ def _users(plan: Plan) -> dict[str, tuple[list[str], list[int]]]:
     return users
 
 
+def labels(plan: Plan) -> dict[str, str]:
+    """What a page calls each of its stages: name, arms, and the seed where it is one trial's."""
+    out = {}
+    for key, (arms, seeds) in _users(plan).items():
+        names = list(dict.fromkeys(arms))
+        arm = ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+        several = len(set(seeds)) > 1
+        out[key] = f"{plan.stages[key].name} of {arm}" + ("" if several else f", seed {seeds[0]}")
+    return out
+
+
 def _why(stage: Stage, status: StageStatus, past: Past | None, plan: Plan) -> str:
     if status.state in _WORDS:
         at = f" after epoch {status.epoch} of {status.epochs}" if status.epoch else ""

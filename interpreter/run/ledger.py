@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from interpreter.errors import RecordError
-from interpreter.plan.canonical import canonical
+from interpreter.spec.canonical import canonical
 from interpreter.project import Project
 from interpreter.run.record import now, write_atomically
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TextIO
 
@@ -22,10 +22,11 @@ _LIVE_ROWS = 12  # running stages shown at once; more are counted
 
 
 class Display:
-    """Shows snapshots on `stream`: pass it as `on_progress`, within `with`."""
+    """Shows snapshots on `stream`: pass it as `on_progress`, within `with`. `labels` calls stages, by key, as their page does."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, labels: Mapping[str, str] | None = None) -> None:
         stream = stream or sys.stderr
+        self._labels = labels or {}
         self._console = Console(file=stream, highlight=False, soft_wrap=not stream.isatty())
         self._live: Live | None = None
         if self._console.is_terminal:
@@ -51,7 +52,7 @@ class Display:
         elif time.monotonic() - self._last_plain >= PLAIN_EVERY_S:
             self._last_plain = time.monotonic()
             for row in _live_rows(now):
-                self._line(f"{label(row)}: {pace_line(row)}")
+                self._line(f"{self._label(row)}: {pace_line(row)}")
 
     def _changes(self, row: Row) -> None:
         before = self._told.get(row.stage.key, "waiting")
@@ -61,17 +62,21 @@ class Display:
         if row.state == "reused":
             return  # counted in the outcome; a line each would bury what runs
         if row.state == "waiting":
-            self._line(f"{label(row)}: begins again, {row.error}")
+            self._line(f"{self._label(row)}: begins again, {row.error}")
         elif row.state == "running" and self._live is None:
-            self._line(f"{label(row)}: started")
+            self._line(f"{self._label(row)}: started")
         elif row.state == "elsewhere":
-            self._line(f"{label(row)}: running elsewhere, waiting for it")
+            self._line(f"{self._label(row)}: running elsewhere, waiting for it")
         elif row.state == "done":
-            self._line(f"{label(row)}: done" + (f" in {duration(row.seconds)}" if row.seconds else ""))
+            self._line(f"{self._label(row)}: done" + (f" in {duration(row.seconds)}" if row.seconds else ""))
         elif row.state in ("failed", "blocked"):
-            self._line(f"{label(row)}: {row.state}: {row.error}", "bold red" if row.state == "failed" else "yellow")
+            self._line(f"{self._label(row)}: {row.state}: {row.error}", "bold red" if row.state == "failed" else "yellow")
         elif row.state == "stopped":
-            self._line(f"{label(row)}: stopped")
+            self._line(f"{self._label(row)}: stopped")
+
+    def _label(self, row: Row) -> str:
+        """What the page calls a stage, and a piece of its key."""
+        return f"{self._labels.get(row.stage.key, row.stage.name)} [{row.stage.key[:8]}]"
 
     def _line(self, text: str, style: str = "") -> None:
         self._console.print(Text(text, style=style))
@@ -80,7 +85,7 @@ class Display:
         rows = _live_rows(now)
         table = Table.grid(padding=(0, 2))
         for row in rows[:_LIVE_ROWS]:
-            table.add_row(Text(label(row), style="bold"), *(Text(cell) for cell in cells(row)))
+            table.add_row(Text(self._label(row), style="bold"), *(Text(cell) for cell in cells(row)))
         finished, total = now.count("done", "reused", "failed", "blocked", "stopped"), len(now.rows)
         bar = Table.grid(padding=(0, 1))
         bar.add_row(ProgressBar(total=max(1, total), completed=finished, width=30), Text(_summary(now, finished, total)))
@@ -97,11 +102,6 @@ def _summary(now: Snapshot, finished: int, total: int) -> str:
     if now.stopping:
         return text + ", stopping at the end of the epoch (Ctrl-C again: at once)"
     return text if now.ready else text + ", starting workers"
-
-
-def label(row: Row) -> str:
-    """A stage's name and seed, and a piece of its key."""
-    return f"{row.stage.name} seed {row.stage.seed} [{row.stage.key[:8]}]"
 
 
 def cells(row: Row) -> tuple[str, ...]:

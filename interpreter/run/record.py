@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from interpreter.errors import RecordError
-from interpreter.plan.canonical import canonical
+from interpreter.spec.canonical import canonical
 from interpreter.plan.types import Input, SourceNeed, Stage
 from interpreter.project import Project
 
@@ -84,8 +84,8 @@ class Record:
             write_atomically(self.stage_file, data, exclusive=True)
         except FileExistsError:
             held = read_json(self.stage_file)
-            # The name is for display: two entries may call one stage differently, and the first one's stays.
-            if canonical({**held, "name": ""}) != canonical({**content, "name": ""}):
+            # What the key stands for must agree. Names and what only says how may differ: the first one's stay.
+            if any(canonical(held.get(part)) != canonical(content[part]) for part in ("key", "kind", "identity", "inputs", "seed")):
                 raise RecordError(
                     f"{self.stage_file} is not what this stage would write",
                     hint="the settings a key stands for never change: move the folder away and run again",

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from interpreter.errors import StageFailed
-from interpreter.plan.canonical import canonical, digest
+from interpreter.spec.canonical import canonical, digest
 from interpreter.run.record import FORMAT, Record
 from interpreter.stages.predictions import missing
 from interpreter.stages.work import Work

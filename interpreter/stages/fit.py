@@ -17,7 +17,7 @@ from interpreter.errors import StageFailed
 from interpreter.parts import random
 from interpreter.parts.build import build_model, build_objective, rate_rule
 from interpreter.parts.contract import Draw
-from interpreter.plan.canonical import canonical
+from interpreter.spec.canonical import canonical
 from interpreter.run.events import effective, read_events
 from interpreter.run.record import now
 from interpreter.stages import checkpoint as checkpoints

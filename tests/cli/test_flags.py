@@ -11,7 +11,7 @@ from interpreter.cli.main import parser
 FLAGS = {
     "check": ["pages", "--profile", "--format"],
     "plan": ["page", "--profile", "--entry", "--arm", "--seeds", "--format"],
-    "run": ["page", "--profile", "--entry", "--arm", "--seeds", "--jobs", "--quiet", "--retry-failed"],
+    "run": ["page", "--profile", "--entry", "--arm", "--seeds", "--jobs", "--quiet"],
     "report": ["page", "--profile", "--entry", "--force"],
     "show": ["page", "--profile", "--entry", "--resolved"],
     "status": ["page", "--profile"],

@@ -39,8 +39,8 @@ def judged(plan, effect: float = -0.1):  # type: ignore[no-untyped-def]
     )
     verdict = Verdict(
         entry.entry.claims[0], "undecided", effect, -0.3, 0.1, 0.95, 2, (Pair(0, 0.5, 0.6), Pair(1, 0.4, 0.5)), 0.5, None,
-        "paired t", 1, True, "2024-06-28T10:00:00.123Z", (Confound("setting", "warning", "dropout: 0.2 -> 0.5"),), ("given one backbone",),
-        "in words", (8, 20),
+        "paired t", 1, True, "2024-06-28T10:00:00.123Z", (Confound("setting", "warning", "dropout: 0.2 -> 0.5"),),
+        ("given one backbone",), "in words", (8, 20),
     )  # fmt: skip
     return (Judgement(entry, measures, (verdict,)),)
 
@@ -54,7 +54,7 @@ def plan(project: Project):  # type: ignore[no-untyped-def]
 
 
 def test_no_database_yet(project: Project) -> None:
-    with pytest.raises(RecordError, match="no results.duckdb") as caught:
+    with pytest.raises(RecordError, match=r"no results\.duckdb") as caught:
         query(project, "SELECT 1")
     assert "expt run" in caught.value.hint
     assert not project.database.exists()
@@ -138,7 +138,8 @@ def test_a_prompt_left_open_blocks_nobody(project: Project, plan: object) -> Non
         prompt(load_project(Path(sys.argv[1])))"""
     asked = subprocess.Popen(
         [sys.executable, "-u", "-c", code, str(project.root)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert asked.stdin is not None
     assert asked.stdout is not None
@@ -147,7 +148,7 @@ def test_a_prompt_left_open_blocks_nobody(project: Project, plan: object) -> Non
     while "1 row" not in asked.stdout.readline():
         pass
     put_judgements(project, judged(plan), wait_s=0.5)
-    out, err = asked.communicate(".quit\n", timeout=30)
+    _, err = asked.communicate(".quit\n", timeout=30)
     assert asked.returncode == 0
     assert "oops" in err
     assert "Traceback" not in err

@@ -20,8 +20,8 @@ TABLES = {
 }  # fmt: skip
 VIEWS = {"predictions", "curves", "leaderboard", "schedule_trace", "provenance"}
 MACROS = {
-    "rmse", "mae", "pearson", "spearman", "accuracy", "classification_of", "regression_of", "predictions_of", "smooth", "smooth_ema",
-    "stable_min",
+    "rmse", "mae", "pearson", "spearman", "accuracy", "classification_of", "regression_of", "predictions_of", "smooth",
+    "smooth_ema", "stable_min",
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from interpreter.plan.canonical import key_of
+from interpreter.spec.canonical import key_of
 from interpreter.plan.types import Input, Stage
 from interpreter.project import Execution, Project
 

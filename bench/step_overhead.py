@@ -24,13 +24,13 @@ from lightning import Callback, LightningModule, Trainer
 from torch.utils.data import DataLoader, Dataset
 
 from interpreter.parts.build import build_data, build_model, build_objective, build_optimizer
-from interpreter.spec.canonical import key_of
 from interpreter.plan.types import Stage
 from interpreter.project import Execution, Project
 from interpreter.run.attempts import take
 from interpreter.run.environment import Numerics
 from interpreter.run.events import EventWriter
 from interpreter.run.record import Record
+from interpreter.spec.canonical import key_of
 from interpreter.stages.fit import Fit
 from interpreter.stages.work import Work
 

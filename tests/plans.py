@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from interpreter.errors import Place, Problem
-from interpreter.spec.canonical import digest, key_of
 from interpreter.plan.types import ArmPlan, EntryPlan, Input, Plan, SourceNeed, Stage, Trial
 from interpreter.project import Project, load_project
+from interpreter.spec.canonical import digest, key_of
 from interpreter.spec.claims import Claim
 from interpreter.spec.entry import Entry
 from interpreter.spec.measures import Measure

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from pathlib import Path
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
@@ -56,7 +57,7 @@ def main() -> None:
     read(cls, node, problems, "schedules.tune")
     for problem in problems.found:
         print("one tree of placed nodes: ", problem.place, problem.message)
-    text = open("specs/2026-11-22-digits.yaml", encoding="utf-8").read()
+    text = Path("specs/2026-11-22-digits.yaml").read_text("utf-8")
     times = []
     for _ in range(20):
         start = time.perf_counter()

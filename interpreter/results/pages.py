@@ -8,10 +8,10 @@ from typing import Any
 
 import duckdb
 
-from interpreter.spec.canonical import digest
 from interpreter.plan.types import EntryPlan, Plan
 from interpreter.project import Project
 from interpreter.results.rows import insert
+from interpreter.spec.canonical import digest
 
 _ENTRY_TABLES = ("measures", "claims", "verdicts")
 Row = dict[str, Any]

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from interpreter.errors import RecordError
-from interpreter.spec.canonical import canonical
 from interpreter.project import Project
 from interpreter.run.record import now, write_atomically
+from interpreter.spec.canonical import canonical
 
 
 class Ledger:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from interpreter.errors import RecordError
-from interpreter.spec.canonical import canonical
 from interpreter.plan.types import Input, SourceNeed, Stage
 from interpreter.project import Project
+from interpreter.spec.canonical import canonical
 
 FORMAT = 1
 PART = ".part"  # ending of a file that is still being written; nobody reads those
@@ -85,7 +85,9 @@ class Record:
         except FileExistsError:
             held = read_json(self.stage_file)
             # What the key stands for must agree. Names and what only says how may differ: the first one's stay.
-            if any(canonical(held.get(part)) != canonical(content[part]) for part in ("key", "kind", "identity", "inputs", "seed")):
+            if any(
+                canonical(held.get(part)) != canonical(content[part]) for part in ("key", "kind", "identity", "inputs", "seed")
+            ):
                 raise RecordError(
                     f"{self.stage_file} is not what this stage would write",
                     hint="the settings a key stands for never change: move the folder away and run again",

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from interpreter.errors import StageFailed
-from interpreter.spec.canonical import canonical, digest
 from interpreter.run.record import FORMAT, Record
+from interpreter.spec.canonical import canonical, digest
 from interpreter.stages.predictions import missing
 from interpreter.stages.work import Work
 

@@ -17,9 +17,9 @@ from interpreter.errors import StageFailed
 from interpreter.parts import random
 from interpreter.parts.build import build_model, build_objective, rate_rule
 from interpreter.parts.contract import Draw
-from interpreter.spec.canonical import canonical
 from interpreter.run.events import effective, read_events
 from interpreter.run.record import now
+from interpreter.spec.canonical import canonical
 from interpreter.stages import checkpoint as checkpoints
 from interpreter.stages import findings
 from interpreter.stages.batches import Batches, outputs_of, steps_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from interpreter.spec.canonical import key_of
 from interpreter.plan.types import Input, Stage
 from interpreter.project import Execution, Project
+from interpreter.spec.canonical import key_of
 
 
 def project(root: Path, *, workers: int = 0, threads: int = 1, keep: str = "auto", jobs: int = 2) -> Project:

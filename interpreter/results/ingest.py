@@ -7,6 +7,7 @@ is taken in whole instead. What can't be written now is written by the next inge
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -166,16 +167,18 @@ def _change(project: Project, key: str, stage_id: int, known: _Known | None, sta
         status = status_of(project, key)
         if (status.state, status.epoch) == (known.state, known.epochs):
             return None
-    head = records.head_of(record)
     taken = known.bytes or 0 if known is not None else 0
-    mixed = records.attempts_made(record) > 1
+    attempts = records.attempt_files(record)
+    mixed = len(attempts) > 1
     chunk = chunk_of(stage_id, record.events, 0 if mixed else taken, mixed)
+    line = chunk.data[: chunk.data.find(b"\n") + 1] if chunk.start == 0 else records.first_line(record)
+    head = hashlib.sha256(line).hexdigest()[:16] if line else ""
     # A second attempt that left no file of its own shows in its first line.
     whole = mixed or chunk.attempts + (taken > 0) > 1 or (taken > 0 and known is not None and known.head != head)
     whole = whole or _shorter(record, taken)
     if whole and chunk.start > 0:
         chunk = chunk_of(stage_id, record.events, 0, mixed)
-    return Change(stage_id, key, records.read(project, key, stage), chunk, whole, head, signature)
+    return Change(stage_id, key, records.read(project, key, stage, attempts), chunk, whole, head, signature)
 
 
 def _shorter(record: Record, taken: int) -> bool:

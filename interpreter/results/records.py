@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -61,18 +60,18 @@ def signature(project: Project, key: str) -> str:
     return ":".join(parts)
 
 
-def head_of(record: Record) -> str:
-    """Hash of the first line of the events: two records of one key differ in it. "" when there is none."""
+def first_line(record: Record) -> bytes:
+    """The first line of the events; b"" when there is none."""
     with contextlib.suppress(FileNotFoundError), open(record.events, "rb") as file:
-        return hashlib.sha256(file.readline(65536)).hexdigest()[:16]
-    return ""
+        return file.readline(65536)
+    return b""
 
 
-def attempts_made(record: Record) -> int:
-    """How many attempts there were."""
+def attempt_files(record: Record) -> list[str]:
+    """Names of the files in which attempts say who they are, in order."""
     with contextlib.suppress(FileNotFoundError):
-        return sum(_ATTEMPT.fullmatch(name) is not None for name in os.listdir(record.attempts))
-    return 0
+        return sorted(filter(_ATTEMPT.fullmatch, os.listdir(record.attempts)))
+    return []
 
 
 def planned(stage: Stage) -> Row:
@@ -87,8 +86,8 @@ def planned(stage: Stage) -> Row:
     }  # fmt: skip
 
 
-def read(project: Project, key: str, stage: Stage | None) -> Found:
-    """What the record `key` holds. `stage` stands in for a stage.json that can't be read."""
+def read(project: Project, key: str, stage: Stage | None, attempts: list[str]) -> Found:
+    """What the record `key` holds, `attempts` as attempt_files has them. `stage` stands in for an unreadable stage.json."""
     record = Record.of(project, key)
     problems: list[tuple[str, str]] = []
     try:
@@ -115,7 +114,7 @@ def read(project: Project, key: str, stage: Stage | None) -> Found:
         if row["kind"] == "evaluate":
             row["epochs"] = 1
     found = Found(row, problems=problems)
-    found.attempts = list(_attempts(record, problems))
+    found.attempts = list(_attempts(record, attempts, problems))
     found.checkpoints = list(_checkpoints(project, record, done))
     found.segments = list(_segments(project, record, done, problems))
     return found
@@ -125,10 +124,7 @@ def _unknown(key: str) -> Row:
     return planned(Stage(key, "", "", {}, {"schedule": {"epochs": 0}}, (), (), 0)) | {"state": "unreadable", "settings": None}
 
 
-def _attempts(record: Record, problems: list[tuple[str, str]]) -> Iterator[Row]:
-    names: list[str] = []
-    with contextlib.suppress(FileNotFoundError):
-        names = sorted(name for name in os.listdir(record.attempts) if _ATTEMPT.fullmatch(name))
+def _attempts(record: Record, names: list[str], problems: list[tuple[str, str]]) -> Iterator[Row]:
     for name in names:
         path = record.attempts / name
         end: Mapping[str, Any] = {}

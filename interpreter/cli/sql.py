@@ -10,7 +10,7 @@ from interpreter.cli.session import here
 from interpreter.errors import UsageError
 from interpreter.results.formats import write
 from interpreter.results.prompt import prompt
-from interpreter.results.read import query
+from interpreter.results.read import query, write_parquet
 
 
 def run(args: argparse.Namespace) -> int:
@@ -22,6 +22,9 @@ def run(args: argparse.Namespace) -> int:
     if text is None and sys.stdin.isatty():
         prompt(project)
         return 0
-    rows = query(project, text if text is not None else sys.stdin.read())
-    write(rows, args.format, Path(args.output) if args.output else None)
+    text = text if text is not None else sys.stdin.read()
+    if args.format == "parquet":
+        write_parquet(project, text, args.output)
+    else:
+        write(query(project, text), args.format, Path(args.output) if args.output else None)
     return 0

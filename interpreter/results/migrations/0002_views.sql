@@ -26,9 +26,23 @@ COMMENT ON COLUMN curves.arm IS 'Arm.';
 COMMENT ON COLUMN curves.seed IS 'Seed of the trial.';
 COMMENT ON COLUMN curves.stage IS 'Name of the stage in the chain.';
 COMMENT ON COLUMN curves.epoch IS 'Epochs finished: counted from 1, within the stage.';
-COMMENT ON COLUMN curves.split IS 'train, val, or the name of an evaluate stage.';
+COMMENT ON COLUMN curves.split IS 'train, val, or the part that an evaluate stage measured.';
 COMMENT ON COLUMN curves.metric IS 'loss, accuracy, rmse, ...';
 COMMENT ON COLUMN curves.value IS 'Its value.';
+
+CREATE VIEW readings AS
+SELECT e.entry, e.profile, m.arm, m.seed, m.measure, m.value, m.epoch, m.selected, m.complete, m.note FROM measures m JOIN entries e USING (entry_id);
+COMMENT ON VIEW readings IS 'Measures by name: one value for each trial of each arm.';
+COMMENT ON COLUMN readings.entry IS '2024-06-28/first.';
+COMMENT ON COLUMN readings.profile IS 'Profile; empty at full scale.';
+COMMENT ON COLUMN readings.arm IS 'Arm.';
+COMMENT ON COLUMN readings.seed IS 'Seed of the trial.';
+COMMENT ON COLUMN readings.measure IS 'Name of the measure on the page.';
+COMMENT ON COLUMN readings.value IS 'What was read; NULL where there is nothing to read yet.';
+COMMENT ON COLUMN readings.epoch IS 'Epoch it was read at, from 1; the middle of a window.';
+COMMENT ON COLUMN readings.selected IS 'Chosen on the data that it reports, hence optimistic.';
+COMMENT ON COLUMN readings.complete IS 'Every stage that it reads reached its end.';
+COMMENT ON COLUMN readings.note IS 'Why there is no value, or what was adjusted.';
 
 CREATE VIEW leaderboard AS
 SELECT c.entry, c.profile, c.arm, c.stage, f.split, f.metric, count(*)::INTEGER AS n, avg(f.last) AS last, stddev_samp(f.last) AS last_sd,

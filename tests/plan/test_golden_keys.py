@@ -24,7 +24,7 @@ def found() -> dict[str, str]:
     keys = {}
     for path in library.files():
         page = library.page(path)
-        profiles = {name for entry in page.entries.values() if "profiles" in entry.items for name in entry.items["profiles"].items}
+        profiles = {name for entry in page.entries.values() for name in getattr(entry.get("profiles"), "items", {})}
         for profile in ["", *sorted(profiles)]:
             plan = build_plan(check_page(library, page, profile), locked)
             for entry in plan.entries:

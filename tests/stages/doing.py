@@ -58,19 +58,21 @@ def codes(project: Project, stage: Stage) -> list[str]:
 
 
 def result(project: Project, stage: Stage) -> dict[str, Any]:
-    """Everything of a finished fit that must not depend on whether it was interrupted."""
+    """Everything of a finished stage that must not depend on whether it was interrupted."""
     record = Record.of(project, stage.key)
     done = record.done()
     assert done is not None
-    (name,) = done["predictions"]["val"]
-    predictions = pq.read_table(record.predictions / "val" / name).to_pydict()
+    predictions = {
+        split: pq.read_table(record.predictions / split / name).to_pydict() for split, (name,) in done["predictions"].items()
+    }
+    assert predictions
     checkpoints = {}
-    for rule in ("best", "last"):
+    for rule in ("best", "last") if stage.kind == "fit" else ():
         loaded = torch.load(record.checkpoints / done[rule]["checkpoint"], weights_only=True)
         checkpoints[rule] = {n: loaded[n] for n in ("model", "optimizer", "best", "early_stopping", "step", "rate", "reported")}
     kept = ("epoch", "step", "examples", "metrics", "rates", "best")
     return {
-        "epochs": [{name: line[name] for name in kept} for line in lines(project, stage, "epoch")],
+        "epochs": [{name: line.get(name) for name in kept} for line in lines(project, stage, "epoch")],
         "told": [{k: v for k, v in line.items() if k not in ("attempt", "t")} for kind in ("table", "end", "baseline", "start")
                  for line in lines(project, stage, kind)],
         "predictions": predictions,

@@ -83,7 +83,7 @@ def database() -> str:
         "# The database",
         "",
         "Made by `make docs` from the comments in the database itself. `results.duckdb` is an index over `runs/`: `expt rebuild`",
-        "makes it anew. Epochs count from 1 here. Ask with `expt sql`, or open it with any DuckDB (read-only while a run trains).",
+        "makes it anew. Epochs count from 1 here. Ask with `expt sql`, or with any DuckDB (read-only while a run trains).",
         "",
     ]
     for title, found in (("Views", views), ("Tables", tables)):

@@ -153,8 +153,7 @@ class Unit(L.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         values = dict(self.trainer.callback_metrics) if self.driver == "trainer" else {**self.values, "train_loss": self.total}
-        if "val_loss" in values:  # a resume at a boundary calls this once more for the epoch before it, with nothing to say
-            self.record(self.current_epoch, values)
+        self.record(self.current_epoch, values)
 
     def configure_optimizers(self) -> Any:
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer := adamw(self.parameters()), rate_factor)
@@ -222,7 +221,7 @@ def step_ms(driver: str, size: str) -> float:
     """The median milliseconds from one forward pass to the next, in a new run of `driver`."""
     width, batch, steps = SIZES[size]
     unit = Unit(driver, nn.Sequential(nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 10)))
-    loader = DataLoader([(torch.randn(batch, 64), torch.randint(10, (batch,)))] * steps, batch_size=None)  # type: ignore[arg-type]
+    loader: DataLoader[Any] = DataLoader([(torch.randn(batch, 64), torch.randint(10, (batch,)))] * steps, batch_size=None)
     if driver.startswith("trainer"):
         L.Trainer(max_epochs=1, enable_checkpointing=False, **QUIET).fit(unit, loader)
     else:
@@ -259,7 +258,8 @@ def outcome(folder: Path) -> tuple[dict[str, Tensor], list[int]]:
 
 def measure(root: Path, cell: Cell) -> dict[str, Any]:
     """How far a run of `cell`, killed and resumed, ends from its reference; `repeated` counts finished epochs done again."""
-    for stop in (*(stops := STOPS.get(cell.kill, ())), ()):
+    stops = STOPS.get(cell.kill, ())
+    for stop in (*stops, ()):
         child(root, [cell], stop)
     mine, firsts = outcome(cell.folder(root))
     theirs, _ = outcome(cell._replace(kill="never", driver=cell.driver.removesuffix("-set-epoch")).folder(root))

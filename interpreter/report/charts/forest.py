@@ -84,6 +84,9 @@ def _layers(panel: Panel, *, page: bool) -> alt.LayerChart:
         rows.mark_text(**mark("row-name", page=page), align="left", baseline="middle").encode(
             x=alt.value(0), y=y("text"), text="name:N"
         ),
+        rows.mark_text(**mark("halo", page=page), align="right", baseline="middle").encode(
+            x=alt.value("width"), y=y("text"), text="label:N"
+        ),
         rows.mark_text(align="right", baseline="middle", fontWeight=600).encode(
             x=alt.value("width"), y=y("text"), text="label:N", color=color
         ),

@@ -25,12 +25,6 @@ class TrainingUnit(LightningModule):
         outputs: Tensor = self.model(x)
         return outputs
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int = 0) -> dict[str, Tensor]:
-        """Mean loss of the batch, with a gradient, and the outputs it comes from, without."""
-        x, y = batch
-        outputs = self.model(x)
-        return {"loss": self.objective.loss(outputs, y), "outputs": outputs.detach()}
-
     def configure_optimizers(self) -> Optimizer:
         """The schedule's optimizer over the model's trainable parameters."""
         return build_optimizer(self.schedule, self.model)

@@ -16,7 +16,7 @@ from interpreter.run.events import effective, read_events
 from interpreter.run.execute import run_plan
 from interpreter.run.inline import Inline
 from interpreter.run.record import Record
-from tests.stages.build import DIGITS, HEAD, MLP, evaluate, fit, plan, project, start_from
+from tests.stages.build import DIGITS, HEAD, MLP, evaluate, fit, plan, project, schedule, start_from
 from tests.stages.doing import codes, do, lines, result, same
 
 
@@ -196,6 +196,18 @@ def test_many_epochs_are_merged_as_they_come(tmp_path: Path) -> None:
     table = pq.read_table(record.predictions / "val" / "epochs-0000-0069.parquet")
     assert table.column("epoch").to_pylist() == [e for e in range(70) for _ in range(288)]
     assert len(list((record.predictions / "val").iterdir())) == 2
+
+
+def test_a_precision_reaches_the_layers(tmp_path: Path) -> None:
+    home = project(tmp_path)
+    full, half = fit("full", epochs=2), fit("half", epochs=2, schedule=schedule(2, precision="bf16"))
+    assert do(home, full, half) == ["done", "done"]
+    first, second = weights(home, full, "last"), weights(home, half, "last")
+    assert {tensor.dtype for tensor in second.values() if tensor.is_floating_point()} == {
+        torch.float32
+    }  # mixed: weights stay single
+    largest = max(float((first[name] - second[name]).abs().max()) for name in first if first[name].is_floating_point())
+    assert 1e-6 < largest < 0.5  # bfloat16 rounds, and does not derail
 
 
 def test_loader_processes_change_nothing(tmp_path: Path) -> None:

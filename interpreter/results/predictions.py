@@ -28,7 +28,7 @@ _TARGET_KINDS = (("one", "target::DOUBLE", "NULL::DOUBLE[]"), ("several", "NULL:
 _COMMENTS = {
     "stage_id": "The stage. To be quick, ask by key: a constant key opens only the files of that stage.",
     "key": "Key of the stage.",
-    "split": "val, or the name of an evaluate stage.",
+    "split": "The part of the data: val or test.",
     "epoch": "Epochs finished: counted from 1.",
     "row": "Row of the split, from 0.",
     "example": "Id of the example.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -62,6 +63,14 @@ def test_the_report_and_the_database_are_there(done):
     assert {path.suffix for path in (folder / "figures").iterdir()} == {".png", ".svg"}
     (count,) = rows(done, "SELECT count(*) AS n FROM stages")
     assert count["n"] == 14
+    (split,) = rows(done, "SELECT DISTINCT split FROM curves WHERE stage = 'final'")
+    assert split["split"] == "final"  # as the page calls it; the record says which part of the data it is
+    with (folder / "tables" / "few-labels-best.csv").open() as file:
+        table = {row["arm"]: row for row in csv.DictReader(file)}
+    f1 = rows(done, "SELECT arm, avg(value) AS mean FROM curves WHERE stage = 'final' AND metric = 'f1' GROUP BY arm")
+    assert {row["arm"]: row["mean"] for row in f1} == pytest.approx(
+        {arm: float(row["final/f1.mean"]) for arm, row in table.items()}
+    )
     verdicts = rows(done, "SELECT state, registered, n FROM verdicts")
     assert len(verdicts) == 4
     assert all(v["registered"] and v["n"] == 2 for v in verdicts)

@@ -43,6 +43,9 @@ def curve(epochs: int, start: float = 1.0) -> dict[str, list[float]]:
 def same_as_rebuilt(project: Project, plans: list) -> list[str]:
     grown = project.root / "grown.duckdb"
     shutil.copy(project.database, grown)
+    wal = Path(f"{project.database}.wal")  # of a writer that was killed after its commit
+    if wal.exists():
+        shutil.copy(wal, f"{grown}.wal")
     rebuild(project, plans)
     return compare(grown, project.database)
 
@@ -104,6 +107,9 @@ def test_comparing_tells_a_changed_number(project: Project) -> None:
     ingest(project, [plan])
     grown = project.root / "grown.duckdb"
     shutil.copy(project.database, grown)
+    wal = Path(f"{project.database}.wal")  # of a writer that was killed after its commit
+    if wal.exists():
+        shutil.copy(wal, f"{grown}.wal")
     with duckdb.connect(str(grown)) as connection:
         connection.execute("UPDATE metrics SET value = value + 1e-9 WHERE epoch = 2 AND split = 'val'").fetchall()
     told = compare(grown, project.database)

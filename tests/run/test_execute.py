@@ -110,8 +110,8 @@ def test_a_failing_stage_blocks_what_needs_it_and_nothing_else(
     assert "Traceback" in (Record.of(home, wrong.key).attempts / "0001.error").read_text()
     assert status_of(home, wrong.key).state == "failed"
     said = capsys.readouterr().err
-    assert f"wrong seed 0 [{wrong.key[:8]}]: failed: ValueError" in said
-    assert f"fine seed 2 [{fine.key[:8]}]: done in" in said
+    assert f"wrong [{wrong.key[:8]}]: failed: ValueError" in said
+    assert f"fine [{fine.key[:8]}]: done in" in said
 
 
 def test_a_killed_worker_costs_one_retry(home: Project, pool: KeptOpen) -> None:

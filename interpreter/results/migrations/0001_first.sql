@@ -117,7 +117,7 @@ COMMENT ON TABLE metrics IS 'Metrics over whole splits, a row for each epoch. Ep
 COMMENT ON COLUMN metrics.stage_id IS 'The stage.';
 COMMENT ON COLUMN metrics.attempt IS 'The attempt that wrote it.';
 COMMENT ON COLUMN metrics.epoch IS 'Epochs finished: counted from 1. An evaluation has epoch 1.';
-COMMENT ON COLUMN metrics.split IS 'train, val, or the name of an evaluate stage.';
+COMMENT ON COLUMN metrics.split IS 'The part of the data: train, val or test.';
 COMMENT ON COLUMN metrics.metric IS 'loss, accuracy, rmse, ...';
 COMMENT ON COLUMN metrics.value IS 'Its value; NaN and infinity are kept as they came.';
 

@@ -2,8 +2,8 @@
 
 CREATE VIEW chains AS
 SELECT e.entry_id, e.entry, e.profile, a.arm, a.position AS arm_position, a.baseline, t.seed, s.position, s.stage,
-       s.stage = a.main_stage AS main, s.stage_id
-FROM entries e JOIN arms a USING (entry_id) JOIN trials t USING (arm_id) JOIN trial_stages s USING (trial_id);
+       s.stage = a.main_stage AS main, g.kind, s.stage_id
+FROM entries e JOIN arms a USING (entry_id) JOIN trials t USING (arm_id) JOIN trial_stages s USING (trial_id) JOIN stages g USING (stage_id);
 COMMENT ON VIEW chains IS 'Which stage stands where: a row for each stage of each trial. Join it to anything that has a stage_id.';
 COMMENT ON COLUMN chains.entry_id IS 'The entry.';
 COMMENT ON COLUMN chains.entry IS '2024-06-28/first.';
@@ -15,10 +15,13 @@ COMMENT ON COLUMN chains.seed IS 'Seed of the trial.';
 COMMENT ON COLUMN chains.position IS 'Place in the chain, from 1.';
 COMMENT ON COLUMN chains.stage IS 'Name of the stage.';
 COMMENT ON COLUMN chains.main IS 'Whether metrics without a stage name are read here.';
+COMMENT ON COLUMN chains.kind IS 'fit or evaluate.';
 COMMENT ON COLUMN chains.stage_id IS 'The stage.';
 
 CREATE VIEW curves AS
-SELECT c.entry, c.profile, c.arm, c.seed, c.stage, m.epoch, m.split, m.metric, m.value FROM chains c JOIN metrics m USING (stage_id);
+SELECT c.entry, c.profile, c.arm, c.seed, c.stage, m.epoch, CASE WHEN c.kind = 'evaluate' THEN c.stage ELSE m.split END AS split,
+       m.metric, m.value
+FROM chains c JOIN metrics m USING (stage_id);
 COMMENT ON VIEW curves IS 'Metrics by epoch, for each stage of each trial.';
 COMMENT ON COLUMN curves.entry IS '2024-06-28/first.';
 COMMENT ON COLUMN curves.profile IS 'Profile; empty at full scale.';
@@ -26,7 +29,7 @@ COMMENT ON COLUMN curves.arm IS 'Arm.';
 COMMENT ON COLUMN curves.seed IS 'Seed of the trial.';
 COMMENT ON COLUMN curves.stage IS 'Name of the stage in the chain.';
 COMMENT ON COLUMN curves.epoch IS 'Epochs finished: counted from 1, within the stage.';
-COMMENT ON COLUMN curves.split IS 'train, val, or the part that an evaluate stage measured.';
+COMMENT ON COLUMN curves.split IS 'As the page says: train, val, or the name of an evaluate stage.';
 COMMENT ON COLUMN curves.metric IS 'loss, accuracy, rmse, ...';
 COMMENT ON COLUMN curves.value IS 'Its value.';
 
@@ -45,7 +48,7 @@ COMMENT ON COLUMN readings.complete IS 'Every stage that it reads reached its en
 COMMENT ON COLUMN readings.note IS 'Why there is no value, or what was adjusted.';
 
 CREATE VIEW leaderboard AS
-SELECT c.entry, c.profile, c.arm, c.stage, f.split, f.metric, count(*)::INTEGER AS n, avg(f.last) AS last, stddev_samp(f.last) AS last_sd,
+SELECT c.entry, c.profile, c.arm, c.stage, CASE WHEN c.kind = 'evaluate' THEN c.stage ELSE f.split END AS split, f.metric, count(*)::INTEGER AS n, avg(f.last) AS last, stddev_samp(f.last) AS last_sd,
        avg(f.min) AS min, avg(f.max) AS max, avg(f.kept) AS kept, stddev_samp(f.kept) AS kept_sd
 FROM chains c JOIN finals f USING (stage_id) JOIN stages s USING (stage_id)
 WHERE s.state = 'done' GROUP BY ALL;
@@ -54,7 +57,7 @@ COMMENT ON COLUMN leaderboard.entry IS '2024-06-28/first.';
 COMMENT ON COLUMN leaderboard.profile IS 'Profile; empty at full scale.';
 COMMENT ON COLUMN leaderboard.arm IS 'Arm.';
 COMMENT ON COLUMN leaderboard.stage IS 'Name of the stage in the chain.';
-COMMENT ON COLUMN leaderboard.split IS 'As in metrics.';
+COMMENT ON COLUMN leaderboard.split IS 'As the page says: train, val, or the name of an evaluate stage.';
 COMMENT ON COLUMN leaderboard.metric IS 'As in metrics.';
 COMMENT ON COLUMN leaderboard.n IS 'Trials.';
 COMMENT ON COLUMN leaderboard.last IS 'Mean of the last values.';

@@ -15,6 +15,8 @@ from interpreter.run.register import register, register_run
 from interpreter.run.sources import verify
 from interpreter.run.status import status_of
 
+STOPPED = 130  # as shells say it of a program ended by Ctrl-C
+
 
 def run(args: argparse.Namespace) -> int:
     """Run the page; 3 when a stage failed, 130 when stopped."""
@@ -39,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
     if todo:
         verify(project, todo.values())
         code = _execute(session, todo, args)
+        if code == STOPPED:
+            return code  # who stops a run wants the prompt back; `expt report` draws what there is
     elif unchanged(project, session.whole) and project.database.is_file():
         if not args.quiet:
             print("nothing has changed; reports:")
@@ -62,7 +66,7 @@ def _execute(session: Session, todo: dict[str, Stage], args: argparse.Namespace)
         print(f"blocked: {todo[key].name} ({key[:12]}): {why}", file=sys.stderr)
     if outcome.stopped:
         print(f"stopped; {outcome.hint}", file=sys.stderr)
-        return 130
+        return STOPPED
     return int(outcome.exit_code)
 
 

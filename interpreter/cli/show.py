@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
 
 from interpreter.cli.session import library_of, open_session, project_of, read
 from interpreter.plan.types import Plan
@@ -19,15 +20,25 @@ def run(args: argparse.Namespace) -> int:
         print(read(project, library_of(project), args.page).text, end="")
         return 0
     writer = YAML()
-    writer.default_flow_style = False
     writer.width = 120
-    writer.dump(resolved(open_session(args).plan), sys.stdout)
+    writer.dump(_laid_out(resolved(open_session(args).plan)), sys.stdout)
     return 0
+
+
+def _laid_out(value: Any) -> Any:
+    """`value` as it is printed: lists on one line, nothing as `off`, as pages say it."""
+    if isinstance(value, dict):
+        return {name: _laid_out(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        row = CommentedSeq([_laid_out(item) for item in value])
+        row.fa.set_flow_style()
+        return row
+    return "off" if value is None else value
 
 
 def resolved(plan: Plan) -> dict[str, Any]:
     """Each arm's stages with all settings, as plain data; of each arm the first trial's keys stand for all."""
-    out: dict[str, Any] = {"page": plan.page, "profile": plan.profile or None, "entries": {}}
+    out: dict[str, Any] = {"page": plan.page, "profile": plan.profile or "full scale", "entries": {}}
     for entry in plan.entries:
         arms: dict[str, Any] = {}
         for arm in entry.arms:

@@ -138,6 +138,7 @@ class Arms:
     def _weights(self, stages: list[CheckedStage], chain: Sequence, path: str) -> None:
         """Evaluations need a fit before them; a start within the chain must name a stage that comes earlier."""
         fits: list[str] = []
+        fitted: CheckedStage | None = None
         for stage, item in zip(stages, chain.items, strict=True):
             if stage.kind == "evaluate" and not fits:
                 self.problems.add(
@@ -166,8 +167,11 @@ class Arms:
                         hint=did_you_mean(origin.stage, fits) if fits else "name the arm: arm.stage@best",
                     )
                 )
+            if stage.kind == "evaluate" and fitted is not None:
+                self._same_classes(stage, fitted, item, path)
             if stage.kind == "fit":
                 fits.append(stage.name)
+                fitted = stage
             elif stage.name in ("train", "val", "test"):
                 self.problems.add(
                     Problem(
@@ -178,6 +182,21 @@ class Arms:
                         hint=f"for instance `final` or `{stage.name}-set`",
                     )
                 )
+
+    def _same_classes(self, stage: CheckedStage, fitted: CheckedStage, item: Node, path: str) -> None:
+        """Weights that learned other classes, or the same in another order, would be measured against wrong labels."""
+        learned, asked = (s.data.facts().target_space.partition(":")[2] for s in (fitted, stage))
+        known = fitted.data.facts().outputs is not None and stage.data.facts().outputs is not None
+        if known and learned != asked:
+            self.problems.add(
+                Problem(
+                    "class-misfit",
+                    f"`{fitted.name}` learns the classes {learned}, and `{stage.name}` has {asked}",
+                    item.place,
+                    path,
+                    hint="evaluate on the same `classes`, in the same order",
+                )
+            )
 
     def _seeds(self, node: Node | None, stages: list[CheckedStage]) -> tuple[dict[str, tuple[int, ...]], tuple[str, ...]]:
         names = [stage.name for stage in stages]

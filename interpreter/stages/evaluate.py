@@ -27,7 +27,7 @@ def run_evaluate(work: Work) -> int:
     model = build_model(settings["model"], settings["head"], data.shape, objective.outputs, work.stage.seed)
     source = work.stage.inputs[0]
     path = of_rule(Record.of(work.project, source.key), source.checkpoint)
-    whole(model, path)
+    whole(model, path, data.class_names)
     why = f"all weights of {path.name} ({source.checkpoint}) of {source.key}"
     said: list[Event] = [{"kind": "attempt", "resume_epoch": 0, "t": now()}]
     said += [{"kind": "start", "epoch": 0, "from": source.key, "carried": ["encoder", "head"], "why": why}]

@@ -246,6 +246,7 @@ class Fit:
             "rate": self._rate,
             "event_offset": offset,
             "head_identity": self.head_identity,
+            "class_names": list(self.data.class_names),
             "keep_predictions": self.predictions.mode,
             "predictions": self.predictions.segments,
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,9 +54,19 @@ def begin(work: Work, model: nn.Module, head_identity: str) -> Carried:
     return Carried(source.key, ("encoder", "head"), f"the encoder and the head of {where}")
 
 
-def whole(model: nn.Module, path: Path) -> None:
-    """Put all weights of the checkpoint at `path` into `model`. Raises: StageFailed for a misfit."""
-    _put(model, load(path)["model"], "", path.name)
+def whole(model: nn.Module, path: Path, class_names: Sequence[str]) -> None:
+    """Put all weights of the checkpoint at `path` into `model`, to tell `class_names` apart.
+
+    Raises: StageFailed for a misfit of tensors, or for weights that learned other classes, or the same in another order.
+    """
+    content = load(path)
+    learned = list(content["class_names"])
+    if learned != list(class_names):
+        raise StageFailed(
+            f"the weights tell {', '.join(learned)} apart, and this data's classes are {', '.join(class_names)}",
+            hint="give the dataset the same `classes`, in the same order, as the one that was fitted",
+        )
+    _put(model, content["model"], "", path.name)
 
 
 def _from_file(work: Work, name: str, sha256: str, model: nn.Module) -> Carried:

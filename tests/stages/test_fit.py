@@ -198,6 +198,15 @@ def test_many_epochs_are_merged_as_they_come(tmp_path: Path) -> None:
     assert len(list((record.predictions / "val").iterdir())) == 2
 
 
+def test_weights_are_measured_on_the_classes_they_learned(tmp_path: Path) -> None:
+    home = project(tmp_path)
+    learned = fit("learned", epochs=1, data={**DIGITS, "classes": [3, 4, 5]})
+    turned = evaluate("turned", learned, data={**DIGITS, "classes": [5, 4, 3]})
+    assert do(home, learned) == ["done"]
+    outcome = run_plan(home, plan(turned), executor=Inline(home))
+    assert outcome.failed[turned.key].startswith("the weights tell 3, 4, 5 apart, and this data's classes are 5, 4, 3")
+
+
 def test_a_precision_reaches_the_layers(tmp_path: Path) -> None:
     home = project(tmp_path)
     full, half = fit("full", epochs=2), fit("half", epochs=2, schedule=schedule(2, precision="bf16"))

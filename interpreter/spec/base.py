@@ -9,9 +9,16 @@ own integer `component_version` always enters.
 
 from __future__ import annotations
 
+import ast
+import inspect
+import os
+import textwrap
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+# Looking for plugins of pydantic costs some 15 ms at each start, and we have none. It must be said before the import.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator  # noqa: E402
 
 OFF = "off"
 
@@ -19,9 +26,7 @@ OFF = "off"
 class Config(BaseModel):
     """A mapping a person wrote: strict, closed, frozen. `off` stands for an absent value."""
 
-    model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, validate_default=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, validate_default=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -35,6 +40,22 @@ class Config(BaseModel):
     @classmethod
     def _fields_with_off(cls) -> frozenset[str]:
         return frozenset(name for name, f in cls.model_fields.items() if "'off'" in repr(f.annotation))
+
+
+def description(cls: type[Config], field: str) -> str:
+    """The docstring below a field of `cls` or of a class it extends, "" where there is none.
+
+    Read from the source when asked for: at each start, pydantic's own reading of them would cost more than everything else.
+    """
+    for owner in cls.__mro__:
+        if issubclass(owner, Config) and field in owner.__annotations__:
+            body = ast.parse(textwrap.dedent(inspect.getsource(owner))).body[0]
+            assert isinstance(body, ast.ClassDef)
+            for this, following in zip(body.body, body.body[1:], strict=False):
+                named = isinstance(this, ast.AnnAssign) and isinstance(this.target, ast.Name) and this.target.id == field
+                if named and isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
+                    return inspect.cleandoc(str(following.value.value))
+    return ""
 
 
 class Component(Config):

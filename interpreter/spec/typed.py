@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from interpreter.errors import Problem, Problems
 from interpreter.source.nodes import Mapping, Node, kind_of, locate, plain
-from interpreter.spec.base import Config
+from interpreter.spec.base import Config, description
 from interpreter.spec.names import did_you_mean
 
 C = TypeVar("C", bound=Config)
@@ -138,7 +138,7 @@ def _siblings(cls: type[Config], loc: tuple[Any, ...]) -> list[str]:
 
 def _describe(cls: type[Config], loc: tuple[Any, ...]) -> str:
     for c in _model_at(cls, loc):
-        info = c.model_fields.get(str(loc[-1]))
-        if info is not None and info.description:
-            return info.description.split("\n")[0]
+        name = next((n for n, info in c.model_fields.items() if loc[-1] in (n, info.alias)), None)
+        if name is not None and (text := description(c, name)):
+            return text.split("\n")[0]
     return ""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
+from interpreter.errors import ExptError
 from interpreter.plan.types import Plan
 from interpreter.project import Project
+from interpreter.report.render import bundle
 from interpreter.report.write import write_reports
 from interpreter.results.ingest import ingest
 from interpreter.results.store import put_judgements
@@ -14,6 +17,12 @@ from interpreter.verdicts.judge import judge
 from interpreter.verdicts.types import Judgement
 
 _SYMBOL = {"supported": "+", "contradicted": "x", "equivalent": "=", "undecided": "?", "anecdotal": "1"}
+
+
+def get_ready(project: Project) -> None:
+    """Do beforehand what every report needs, while the workers are still importing what they need on another core."""
+    with contextlib.suppress(ExptError, OSError):  # told when the report is written, if it is still so
+        bundle(project)
 
 
 def publish(project: Project, plan: Plan, *, quiet: bool = False, force: bool = False) -> tuple[Path, ...]:

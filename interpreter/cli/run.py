@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import threading
 from importlib import import_module
 
 from interpreter.cli.session import Session, open_session, show_problems
@@ -57,6 +58,7 @@ def _execute(session: Session, todo: dict[str, Stage], args: argparse.Namespace)
     live = import_module("interpreter.results.live").LiveIngest(session.project, session.whole)
     display = import_module("interpreter.run.progress").Display(labels=labels(session.plan))
     run_plan = import_module("interpreter.run.execute").run_plan
+    threading.Thread(target=_get_ready, args=(session,), name="get-ready", daemon=True).start()
     with live, display:
         outcome = run_plan(session.project, todo, jobs=args.jobs or 0, quiet=args.quiet, on_progress=display)
     for key, error in outcome.failed.items():
@@ -68,6 +70,10 @@ def _execute(session: Session, todo: dict[str, Stage], args: argparse.Namespace)
         print(f"stopped; {outcome.hint}", file=sys.stderr)
         return STOPPED
     return int(outcome.exit_code)
+
+
+def _get_ready(session: Session) -> None:
+    import_module("interpreter.cli.publish").get_ready(session.project)
 
 
 def _name_reports(session: Session) -> None:

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal
 # Looking for plugins of pydantic costs some 15 ms at each start, and we have none. It must be said before the import.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator  # noqa: E402
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 OFF = "off"
 

@@ -147,13 +147,14 @@ def _attempts(record: Record, names: list[str], problems: list[tuple[str, str]])
 def _checkpoints(project: Project, record: Record, done: Mapping[str, Any]) -> Iterator[Row]:
     best, last = (done.get(name, {}).get("checkpoint") if done.get(name) else None for name in ("best", "last"))
     with contextlib.suppress(FileNotFoundError):
-        for path in sorted(record.checkpoints.iterdir()):
-            match = _CHECKPOINT.fullmatch(path.name)
+        folder = _relative(project, record.checkpoints)
+        for entry in sorted(os.scandir(record.checkpoints), key=lambda e: e.name):
+            match = _CHECKPOINT.fullmatch(entry.name)
             if match:
                 with contextlib.suppress(FileNotFoundError):  # removed while we look
                     yield {
-                        "epoch": int(match[1]) + 1, "path": _relative(project, path), "bytes": path.stat().st_size,
-                        "best": path.name == best if done else None, "last": path.name == last if done else None,
+                        "epoch": int(match[1]) + 1, "path": f"{folder}/{entry.name}", "bytes": entry.stat().st_size,
+                        "best": entry.name == best if done else None, "last": entry.name == last if done else None,
                     }  # fmt: skip
 
 

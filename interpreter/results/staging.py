@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +39,12 @@ class Chunk:
     start: int
     data: bytes
     mixed: bool
+    attempts: int  # how many begin in it
 
     @property
     def end(self) -> int:
         """Where the next lines will begin."""
         return self.start + len(self.data)
-
-    @property
-    def attempts(self) -> int:
-        """How many attempts begin in it."""
-        return self.data.count(b'{"kind":"attempt"') + self.data.count(b'{"kind": "attempt"')
 
 
 def chunk_of(stage_id: int, path: Path, start: int, mixed: bool) -> Chunk:
@@ -59,8 +55,9 @@ def chunk_of(stage_id: int, path: Path, start: int, mixed: bool) -> Chunk:
             data = file.read()
     except FileNotFoundError:
         data = b""
-    chunk = Chunk(stage_id, start, data[: data.rfind(b"\n") + 1], mixed)
-    return chunk if mixed or chunk.attempts < 2 else replace(chunk, mixed=True)
+    data = data[: data.rfind(b"\n") + 1]
+    attempts = data.count(b'{"kind":"attempt"') + data.count(b'{"kind": "attempt"')
+    return Chunk(stage_id, start, data, mixed or attempts > 1, attempts)
 
 
 def stage_lines(connection: duckdb.DuckDBPyConnection, chunks: Iterable[Chunk], folder: Path) -> list[tuple[int, Corrupt]]:

@@ -169,6 +169,7 @@ class Arms:
                 )
             if stage.kind == "evaluate" and fitted is not None:
                 self._same_classes(stage, fitted, item, path)
+                self._kept(stage, fitted, item, path)
             if stage.kind == "fit":
                 fits.append(stage.name)
                 fitted = stage
@@ -182,6 +183,24 @@ class Arms:
                         hint=f"for instance `final` or `{stage.name}-set`",
                     )
                 )
+
+    def _kept(self, stage: CheckedStage, fitted: CheckedStage, item: Node, path: str) -> None:
+        """A numbered checkpoint must be one that the fit keeps."""
+        if not stage.checkpoint.startswith("epoch-") or fitted.schedule is None:
+            return
+        epoch, every = int(stage.checkpoint.removeprefix("epoch-")), fitted.keep.every
+        if not 1 <= epoch <= fitted.schedule.epochs or every is None or epoch % every:
+            self.problems.add(
+                Problem(
+                    "unkept-checkpoint",
+                    f"`{fitted.name}` keeps no checkpoint of epoch {epoch}",
+                    item.place,
+                    path,
+                    hint=f"keep: {{every: {epoch}}} on `{fitted.name}` keeps it"
+                    if epoch <= fitted.schedule.epochs
+                    else "it has fewer epochs",
+                )
+            )
 
     def _same_classes(self, stage: CheckedStage, fitted: CheckedStage, item: Node, path: str) -> None:
         """Weights that learned other classes, or the same in another order, would be measured against wrong labels."""

@@ -8,11 +8,11 @@ from interpreter import catalog
 from interpreter.check.trees import STAGE_PARTS, Trees
 from interpreter.check.types import CheckedStage, Origin
 from interpreter.errors import Problem, Problems
-from interpreter.source.nodes import Mapping, Node, Scalar, kind_of
+from interpreter.source.nodes import Mapping, Node, Scalar, kind_of, locate
 from interpreter.spec.base import Component, Config
 from interpreter.spec.components.contract import Dataset, Model, Objective
 from interpreter.spec.components.schedules import Schedule
-from interpreter.spec.names import did_you_mean, result_ref
+from interpreter.spec.names import CHECKPOINT, did_you_mean, result_ref
 from interpreter.spec.page import KINDS, PageText
 from interpreter.spec.stages import EVALUATE_KEYS, FIT_KEYS, NOT_BUILT_KEYS, NOT_BUILT_KINDS, Keep, Start
 from interpreter.spec.typed import read
@@ -226,7 +226,21 @@ class Stages:
                 )
             )
             return None
-        return CheckedStage(name, "evaluate", node.place, data, _called(node.items["evaluate"]), part=chosen)
+        checkpoint = node.get("checkpoint")
+        rule = checkpoint.text if isinstance(checkpoint, Scalar) else "best"
+        if checkpoint is not None and not CHECKPOINT.fullmatch(rule):
+            self.problems.add(
+                Problem(
+                    "bad-value",
+                    f"`checkpoint` can't be {rule!r}",
+                    checkpoint.place,
+                    f"{path}.checkpoint",
+                    "best, last or epoch-N",
+                    rule,
+                )
+            )
+            return None
+        return CheckedStage(name, "evaluate", node.place, data, _called(node.items["evaluate"]), part=chosen, checkpoint=rule)
 
     def _fits_together(self, stage: CheckedStage, node: Mapping, path: str) -> None:
         """What types alone can't tell: the objective suits the data, the model takes its examples, `keep` can be measured."""
@@ -247,8 +261,17 @@ class Stages:
             )
         if facts.shape is not None and (why := stage.model.misfit(facts.shape)):
             self.problems.add(Problem("model-misfit", f"the model {why}", node.items["model"].place, f"{path}.model"))
-        split, _, metric = stage.keep.best.partition("/")
-        problem = metric_problem(stage, split, metric)
+        stopping = stage.schedule.early_stopping if stage.schedule is not None else None
+        if stopping is not None and (problem := metric_problem(stage, *stopping.monitor.split("/", 1))):
+            self.problems.add(
+                Problem(
+                    "unknown-metric",
+                    f"early stopping can't watch `{stopping.monitor}`: {problem}",
+                    locate(node, ("schedule", "early_stopping", "monitor"))[1],
+                    f"{path}.schedule.early_stopping.monitor",
+                )
+            )
+        problem = metric_problem(stage, *stage.keep.best.split("/", 1)) if "/" in stage.keep.best else "write split/name"
         if problem:
             keep = node.get("keep")
             place = keep.items["best"].place if isinstance(keep, Mapping) and "best" in keep.items else node.place

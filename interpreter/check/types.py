@@ -38,6 +38,7 @@ class CheckedStage:
     data: Dataset
     data_name: str  # as the page calls it
     part: str = ""  # evaluate: the split it measures
+    checkpoint: str = "best"  # evaluate: which checkpoint of the fit before it
     objective: Objective | None = None
     model: Model | None = None
     head: Head | None = None

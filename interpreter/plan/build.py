@@ -163,7 +163,7 @@ class Builder:
 
     def _evaluate(self, stage: CheckedStage, fit: CheckedStage, weights: str) -> str:
         assert fit.objective and fit.model and fit.head
-        source = Input("weights", weights, "best", "all")
+        source = Input("weights", weights, stage.checkpoint, "all")
         need = self._need(stage.data)
         payload = {
             "format": FORMAT,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 DATE = re.compile(_DATE)
+CHECKPOINT = re.compile("best|last|epoch-[0-9]+")
 _N = r"[a-z][a-z0-9_-]*"
 _COMPONENT = re.compile(rf"(?P<date>{_DATE})#(?P<kind>datasets|models|objectives|schedules)\.(?P<name>{_N})")
 _STAGE = re.compile(rf"(?P<date>{_DATE})/(?P<entry>{_N})#(?P<name>{_N})")

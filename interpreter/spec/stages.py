@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from interpreter.spec.base import Config
 
 FIT_KEYS = ("fit", "data", "model", "head", "schedule", "start", "keep", "metrics")
-EVALUATE_KEYS = ("evaluate", "part", "metrics")
+EVALUATE_KEYS = ("evaluate", "part", "checkpoint", "metrics")
 # Grammar of later releases: known by name, refused by name.
 NOT_BUILT_KINDS = ("probe", "score")
 NOT_BUILT_KEYS = ("thaw", "curriculum", "average", "at", "pick")

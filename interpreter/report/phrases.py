@@ -17,7 +17,7 @@ def claim_text(verdict: Verdict) -> str:
     claim = verdict.claim
     on = claim.left.measure
     margin = {"~": "within", "<": "by", ">": "by"}[claim.relation]
-    text = claim.text
+    text = f"{claim.left.arm}: {claim.text}" if claim.kind == "value" else claim.text
     text += f" on {on}" if on and on not in text else ""
     return text if not claim.margin else f"{text}, {margin} {claim.margin:g}"
 

@@ -9,6 +9,8 @@ from interpreter.cli.session import open_session, show_problems
 from interpreter.run.forecast import Forecast, forecast
 from interpreter.run.register import register
 
+_WIDE = 80  # characters of a reason in the table; `--format json` has all of it
+
 
 def run(args: argparse.Namespace) -> int:
     """Print what a run would do."""
@@ -37,7 +39,8 @@ def print_plan(page: str, profile: str, forecasts: list[Forecast]) -> None:
     for (name, used_by, fate, why), items in groups.items():
         seeds = sorted({seed for item in items for seed in item.seeds})
         keys = items[0].stage.key[:8] + (f" (+{len(items) - 1})" if len(items) > 1 else "")
-        rows.append((name, used_by, _span(seeds), str(items[0].stage.epochs or "-"), fate, why, keys))
+        short = why if len(why) <= _WIDE else why[: _WIDE - 3] + "..."
+        rows.append((name, used_by, _span(seeds), str(items[0].stage.epochs or "-"), fate, short, keys))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

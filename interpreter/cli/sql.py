@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     text = text if text is not None else sys.stdin.read()
     if args.format == "parquet":
-        write_parquet(project, text, args.output)
+        write_parquet(project, text, str(Path(args.output).absolute()))
     else:
         write(query(project, text), args.format, Path(args.output) if args.output else None)
     return 0

@@ -1,4 +1,4 @@
-"""Rows as a table for people, CSV, JSON or Parquet."""
+"""Rows as a table for people, CSV or JSON. Parquet never passes through Python: see `read.write_parquet`."""
 
 from __future__ import annotations
 
@@ -11,29 +11,23 @@ import sys
 from pathlib import Path
 from typing import Any, TextIO
 
-import duckdb
-
 from interpreter.errors import UsageError
 from interpreter.results.read import Rows
 
-FORMATS = ("table", "csv", "json", "parquet")
+FORMATS = ("table", "csv", "json")
 _RIGHT = ("INT", "DOUBLE", "FLOAT", "DECIMAL")
 
 
 def write(rows: Rows, format_: str, path: Path | None = None) -> None:
-    """Write `rows` to the file `path`, or to standard output. Parquet needs a file.
+    """Write `rows` to the file `path`, or to standard output.
 
     Raises: UsageError for an unknown format, or a file that can't be written.
     """
     if format_ not in FORMATS:
         raise UsageError(f"no format `{format_}`", hint=f"known: {', '.join(FORMATS)}")
-    if format_ == "parquet" and path is None:
-        raise UsageError("parquet is written to a file", hint="add --output rows.parquet")
     try:
         if path is None:
             print_rows(rows, format_, sys.stdout)
-        elif format_ == "parquet":
-            _write_parquet(rows, path)
         else:
             with open(path, "w", encoding="utf-8", newline="") as file:
                 print_rows(rows, format_, file)
@@ -108,17 +102,3 @@ def _json(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
-
-
-def _write_parquet(rows: Rows, path: Path) -> None:
-    names = ", ".join('"' + name.replace('"', '""') + '" ' + type_ for name, type_ in zip(rows.columns, rows.types, strict=True))
-    if len(set(map(str.lower, rows.columns))) != len(rows.columns) or not rows.columns:
-        raise UsageError("Parquet needs columns with names that differ", hint="name them: SELECT a AS x, b AS y")
-    with duckdb.connect() as connection:
-        connection.execute(f"CREATE TABLE rows ({names})")
-        if rows.rows:
-            connection.executemany(f"INSERT INTO rows VALUES ({', '.join('?' * len(rows.columns))})", rows.rows)
-        try:
-            connection.execute(f"COPY rows TO '{str(path).replace(chr(39), chr(39) * 2)}' (FORMAT parquet)").fetchall()
-        except duckdb.IOException as error:
-            raise UsageError(f"{path} can't be written: {str(error).strip().splitlines()[0]}") from None

@@ -55,6 +55,8 @@ def write_parquet(project: Project, sql: str, path: str, *, wait_s: float = 20.0
             quoted = path.replace("'", "''")
             copied = connection.execute(f"COPY ({sql.strip().rstrip(';')}) TO '{quoted}' (FORMAT parquet)")
             return int(copied.fetchall()[0][0])
+        except duckdb.IOException as error:
+            raise UsageError(f"{path} can't be written: {_first(str(error))}") from None
         except duckdb.Error as error:
             raise _explained(error) from None
 

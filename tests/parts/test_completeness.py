@@ -7,7 +7,7 @@ import pytest
 
 from interpreter import catalog
 from interpreter.parts import build
-from interpreter.spec.base import Component, Config, identity
+from interpreter.spec.base import Component, Config, description, identity
 from interpreter.spec.components import contract
 from interpreter.spec.components.datasets import Digits, ImageFolder
 from interpreter.spec.components.models import Head
@@ -58,6 +58,20 @@ def subclasses(cls):
             yield from subclasses(child)
 
 
+def nested(cls):
+    """The config classes that the fields of `cls` may hold, at any depth."""
+    for field in cls.model_fields.values():
+        for part in configs_in(field.annotation):
+            yield part
+            yield from nested(part)
+
+
+def configs_in(annotation):
+    if isinstance(annotation, type) and issubclass(annotation, Config):
+        return [annotation]
+    return [part for argument in get_args(annotation) for part in configs_in(argument)]
+
+
 def every_config():
     roots = [catalog.config_class(line.kind, line.type) for line in catalog.LINES] + [Head, Schedule]
     roots += get_args(get_args(Optimizer)[0]) + get_args(get_args(AnyRateRule)[0])
@@ -66,11 +80,10 @@ def every_config():
 
 @pytest.mark.parametrize("cls", every_config(), ids=lambda cls: cls.__name__)
 def test_every_field_is_documented(cls):
-    schema = cls.model_json_schema()
-    for part in [schema, *schema.get("$defs", {}).values()]:
-        assert part.get("description"), part.get("title")
-        for name, field in part.get("properties", {}).items():
-            assert name in ("type",) or field.get("description"), f"{part['title']}.{name}"
+    for part in {cls, *nested(cls)}:
+        assert part.__doc__, part.__name__
+        for name in part.model_fields:
+            assert name == "type" or description(part, name), f"{part.__name__}.{name}"
 
 
 def test_metrics_of_objectives_are_in_the_table():

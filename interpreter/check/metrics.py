@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from interpreter.check.stages import metric_problem
 from interpreter.check.types import CheckedArm
-from interpreter.spec.names import did_you_mean
+from interpreter.spec.names import did_you_mean, metric_ref
 
 
 def metric_of(arm: CheckedArm, text: str) -> str:
@@ -13,10 +13,10 @@ def metric_of(arm: CheckedArm, text: str) -> str:
     `final/accuracy` is that of the evaluate stage `final`; `easy.val/accuracy` that of the fit `easy`; `val/accuracy`
     that of the arm's last fit.
     """
-    where, slash, metric = text.partition("/")
-    if not slash or not metric:
+    stage_name, split, metric = metric_ref(text)
+    if not split or not metric:
         return f"a metric is written split/name, such as val/loss; got `{text}`"
-    stage_name, dot, split = where.rpartition(".")
+    dot = bool(stage_name)
     by_name = {stage.name: stage for stage in arm.chain}
     if not dot and split in by_name and by_name[split].kind == "evaluate":
         return _evaluated(arm, split, metric)

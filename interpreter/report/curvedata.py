@@ -13,8 +13,9 @@ from interpreter.report.charts.theme import Look
 from interpreter.report.content import Figure, Rows
 from interpreter.report.read import Reader, Wanted, objective_of, where_is
 from interpreter.report.statistics import t_quantile
-from interpreter.report.terms import metric_title, parts, short_title
+from interpreter.report.terms import metric_title, short_title
 from interpreter.report.words import count, names, number
+from interpreter.spec.names import metric_ref
 from interpreter.spec.views import Chart
 from interpreter.verdicts.types import Judgement
 
@@ -34,7 +35,7 @@ class Keeper(Protocol):
 def default_metrics(entry: EntryPlan) -> list[str]:
     """The metrics to draw when a chart names none: what the entry's measures read of fits, each once."""
     evaluations = {e for arm in entry.arms for e in arm.evaluations}
-    found = [m.metric for m in entry.entry.measures.values() if parts(m.metric)[1] not in evaluations]
+    found = [m.metric for m in entry.entry.measures.values() if metric_ref(m.metric)[1] not in evaluations]
     if not found and any(arm.main_stage for arm in entry.arms):
         found = ["val/loss"]
     return list(dict.fromkeys(found))
@@ -103,7 +104,7 @@ def _wanted(
     found = []
     for arm in arms:
         stage, split, metric_name = where_is(arm, metric)
-        if chart.x == "stage_epoch" and not parts(metric)[0]:
+        if chart.x == "stage_epoch" and not metric_ref(metric)[0]:
             shift = 0
             for link in arm.chain:
                 planned = _epochs(plan, arm, link)

@@ -11,9 +11,9 @@ from typing import Any
 
 from interpreter.plan.types import ArmPlan, EntryPlan
 from interpreter.project import Project
-from interpreter.report.terms import parts
 from interpreter.results.read import query
 from interpreter.spec.measures import Smooth
+from interpreter.spec.names import metric_ref
 
 Record = dict[str, Any]
 FAR = 2**30  # an epoch that no stage reaches
@@ -94,7 +94,7 @@ class Reader:
 
 def where_is(arm: ArmPlan, metric: str) -> tuple[str, str, str]:
     """(stage, split, name) that `[stage.]split/name` means for `arm`: an evaluation's split is its name."""
-    stage, split, name = parts(metric)
+    stage, split, name = metric_ref(metric)
     if not stage:
         stage = split if split in arm.evaluations else arm.main_stage
     return stage, split, name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from interpreter.spec.names import metric_ref
+
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
 METRICS = {
     "loss": "loss",
@@ -22,16 +24,9 @@ METRICS = {
 SHARES = frozenset({"accuracy", "balanced_accuracy", "precision", "recall", "f1"})
 
 
-def parts(metric: str) -> tuple[str, str, str]:
-    """`[stage.]split/name` as (stage or "", split, name). A stage's name has no dot, so the first one ends it."""
-    where, _, name = metric.rpartition("/")
-    stage, dot, split = where.partition(".")
-    return (stage, split, name) if dot else ("", where, name)
-
-
 def metric_title(metric: str, task: str = "") -> str:
     """The axis title of a metric; `task` is the objective's type, which says what a loss is."""
-    stage, split, name = parts(metric)
+    stage, split, name = metric_ref(metric)
     word = METRICS.get(name, name.replace("_", " "))
     if name == "loss" and task == "classification":
         word = "cross-entropy (nats)"
@@ -46,4 +41,4 @@ def short_title(metric: str) -> str:
 
 def is_share(metric: str) -> bool:
     """True for metrics between 0 and 1 that count a share of examples."""
-    return parts(metric)[2] in SHARES
+    return metric_ref(metric)[2] in SHARES

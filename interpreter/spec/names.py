@@ -100,6 +100,15 @@ def result_ref(text: str) -> ResultRef | None:
     )
 
 
+def metric_ref(text: str) -> tuple[str, str, str]:
+    """`[stage.]split/name` as (stage or "", split, name); parts that are not written are ""."""
+    where, slash, name = text.rpartition("/")
+    stage, dot, split = where.partition(".")
+    if not slash:
+        return "", "", name
+    return (stage, split, name) if dot else ("", where, name)
+
+
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """A hint: the known name nearest to `name`, else the list of them while it is short."""
     names = sorted(set(known))

@@ -13,6 +13,7 @@ from interpreter.catalog import config_class
 from interpreter.plan.types import ArmPlan, Plan, Stage
 from interpreter.spec.components.contract import Dataset
 from interpreter.spec.metrics import METRICS
+from interpreter.spec.names import metric_ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,8 @@ def metric_of(arm: ArmPlan, text: str) -> Metric | None:
 
     An evaluate stage is its own split on the page; a split without a stage is of the arm's main stage.
     """
-    where, _, name = text.partition("/")
-    stage, dot, split = where.rpartition(".")
-    if not dot:
+    stage, split, name = metric_ref(text)
+    if not stage:
         stage = split if split in arm.evaluations else arm.main_stage
     return Metric(stage, split, name) if stage in arm.chain else None
 

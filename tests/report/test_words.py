@@ -8,8 +8,9 @@ import pytest
 
 from interpreter.report.charts.theme import SHAPES, look_of
 from interpreter.report.markdown import html, twin
-from interpreter.report.terms import metric_title, parts
+from interpreter.report.terms import metric_title
 from interpreter.report.words import interval, number, plus_minus
+from interpreter.spec.names import metric_ref
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_markdown() -> None:
 
 
 def test_terms() -> None:
-    assert parts("easy.val/rmse") == ("easy", "val", "rmse")
+    assert metric_ref("easy.val/rmse") == ("easy", "val", "rmse")
     assert metric_title("val/loss", "classification") == "validation cross-entropy (nats)"
     assert metric_title("easy.train/rmse") == "training RMSE, stage easy"
 

@@ -29,10 +29,10 @@ def run(args: argparse.Namespace) -> int:
     register_run(project, plan)
     if not args.quiet:
         show_problems(session.checked.problems)
-    states = {key: status_of(project, key).state for key in plan.stages}
-    blocked = blocked_stages(project, plan)
-    todo = {key: stage for key, stage in plan.stages.items() if states[key] != "done" and key not in blocked}
-    reused = sum(state == "done" for state in states.values())
+    statuses = {key: status_of(project, key) for key in plan.stages}
+    blocked = blocked_stages(project, plan, statuses)
+    todo = {key: stage for key, stage in plan.stages.items() if statuses[key].state != "done" and key not in blocked}
+    reused = sum(status.state == "done" for status in statuses.values())
     if not args.quiet:
         held = f", {len(blocked)} blocked" if blocked else ""
         print(f"{plan.page}: {len(plan.stages)} stages, {reused} reused, {len(todo)} to run{held}")

@@ -44,7 +44,7 @@ class Forecast:
 def forecast(project: Project, plan: Plan) -> list[Forecast]:
     """The fate of every stage of `plan`, in topological order."""
     statuses = {key: status_of(project, key) for key in plan.stages}
-    blocked = blocked_stages(project, plan)
+    blocked = blocked_stages(project, plan, statuses)
     users = _users(plan)
     past = Past(project) if any(s.state == "new" for s in statuses.values()) else None
     out = []
@@ -63,11 +63,11 @@ def forecast(project: Project, plan: Plan) -> list[Forecast]:
     return out
 
 
-def blocked_stages(project: Project, plan: Plan) -> dict[str, str]:
+def blocked_stages(project: Project, plan: Plan, statuses: Mapping[str, StageStatus]) -> dict[str, str]:
     """Stages that can't run, with the reason: a source that is absent or was never locked, or an input that is blocked."""
     reasons: dict[str, str] = {}
     for key, stage in plan.stages.items():
-        if status_of(project, key).state == "done":
+        if statuses[key].state == "done":
             continue
         for need in stage.sources:
             if project.source(need.name) is None:

@@ -17,11 +17,15 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An earlier stage that this one reads: which checkpoint of it, and what is taken from that."""
+    """An earlier stage that this one reads: which checkpoint of it, and what is taken from that.
 
-    role: str  # "start": a fit goes on from these weights; "weights": an evaluation reads them
+    role: "start": a fit goes on from these weights; "weights": an evaluation, a score or (one input a candidate) a probe
+    reads them; "member": predictions that are combined; "scores": a dataset's subset is chosen by them.
+    """
+
+    role: str
     key: str
-    checkpoint: str  # the rule: "best", "last" or "epoch-50"
+    checkpoint: str  # the rule: "best", "last", "epoch-50", or "picked" of a probe
     take: str  # "encoder" (and the head when its settings are equal), "encoder-only" or "all"
 
 
@@ -35,21 +39,26 @@ class SourceNeed:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A unit of work. `key` is the hash of `identity`; `settings` is everything a worker needs to do it."""
+    """A unit of work. `key` is the hash of `identity`; `settings` is everything a worker needs to do it.
+
+    kind: "fit", "evaluate", "probe", "score"; "combine" averages the predictions of its inputs; "import" reads a file of
+    results that were made elsewhere. `unbuilt` names what of it this release can't run yet.
+    """
 
     key: str
-    kind: str  # "fit" | "evaluate"
+    kind: str
     name: str  # as the first entry that asked for it calls it; display only
     identity: Json
     settings: Json
     inputs: tuple[Input, ...]
     sources: tuple[SourceNeed, ...]
     seed: int
+    unbuilt: tuple[str, ...] = ()  # in words: "the model type `cnn3d`"
 
     @property
     def epochs(self) -> int:
-        """Planned epochs: those of a fit's schedule, 0 for the rest."""
-        return int(self.settings["schedule"]["epochs"]) if self.kind == "fit" else 0
+        """Planned epochs: those of a fit's or probe's schedule, 0 for the rest."""
+        return int(self.settings["schedule"]["epochs"]) if self.kind in ("fit", "probe") else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +77,9 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class ArmPlan:
-    """An arm with its trials, and where its metrics come from."""
+    """An arm with its trials, and where its metrics come from. Each point of a sweep is an arm of its own."""
 
-    name: str
+    name: str  # "naive"; a point: "thaw[max_epochs=1,patience=3]", "noisy[1-4-20]"
     chain: tuple[str, ...]
     baseline: bool
     main_stage: str  # the last fit or probe: metrics without a stage name are read there; "" when there is none
@@ -78,6 +87,8 @@ class ArmPlan:
     trials: tuple[Trial, ...]
     given: tuple[str, ...] = ()  # stages that had one seed while others had several: "given one backbone"
     data_names: Mapping[str, str] = field(default_factory=dict)  # stage name -> its dataset as the page calls it
+    base: str = ""  # the arm as the page names it: equal for all points of a sweep; "" means `name`
+    factors: Mapping[str, str] = field(default_factory=dict)  # factor of the sweep -> label of its value here
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Names and references: the grammar of how a page points at things.
 
 A definition is text: `2024-06-28#models.cnn`, `2024-06-28/entry#stage`.
-A result is something run: `2024-06-28/entry/arm.stage@checkpoint`, shortened within its own entry (`arm.stage@best`,
-`stage@best`). Separators `/ # . @ [ ]` are in no name.
+A result is something run: `2024-06-28/entry/arm[point].stage@checkpoint`, shortened within its own entry (`arm.stage@best`,
+`stage@best`). A point of a sweep is its label (`[1-2-0]`) or what its factors are (`[patience=3,by=manual]`); `[*]` is every
+point. Separators `/ # . @ [ ]` are in no name.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 DATE = re.compile(_DATE)
 CHECKPOINT = re.compile("best|last|epoch-[0-9]+")
+LABEL = re.compile(r"[^\s\[\]=,@#/]+")  # of a value that a factor of a sweep takes: 3, off, 1e-3, 1-2-0
 _N = r"[a-z][a-z0-9_-]*"
 _COMPONENT = re.compile(rf"(?P<date>{_DATE})#(?P<kind>datasets|models|objectives|schedules)\.(?P<name>{_N})")
 _STAGE = re.compile(rf"(?P<date>{_DATE})/(?P<entry>{_N})#(?P<name>{_N})")
-_ARM = re.compile(rf"(?P<date>{_DATE})/(?P<entry>{_N})/(?P<arm>{_N})")
+_ARM_TEXT = rf"((?P<date>{_DATE})/(?P<entry>{_N})/)?(?P<arm>{_N})(\[(?P<point>[^\]]*)\])?"
+_ARM = re.compile(_ARM_TEXT)
+_SIDE = re.compile(rf"((?P<quantifier>all|any|mean|best)\s+)?(?P<text>{_ARM_TEXT})(\.(?P<measure>{_N}))?")
 _RESULT = re.compile(
-    rf"((?P<date>{_DATE})/(?P<entry>{_N})/)?((?P<arm>{_N})(?P<point>\[[^\]]*\])?\.)?(?P<stage>{_N})(@(?P<checkpoint>best|last|epoch-[0-9]+))?"
+    rf"((?P<date>{_DATE})/(?P<entry>{_N})/)?((?P<arm>{_N})(\[(?P<point>[^\]]*)\])?\.)?(?P<stage>{_N})"
+    r"(@(?P<checkpoint>best|last|epoch-[0-9]+|\*))?"
 )
 
 
@@ -45,19 +50,37 @@ class StageRef:
 
 @dataclass(frozen=True, slots=True)
 class ArmRef:
-    """`DATE/entry/arm`: an arm of another entry, with its trials."""
+    """`DATE/entry/arm[point]`: an arm with its trials; `date` and `entry` are "" within the same entry, `point` for all of it."""
 
     date: str
     entry: str
     arm: str
+    point: str = ""
 
     def __str__(self) -> str:
-        return f"{self.date}/{self.entry}/{self.arm}"
+        return f"{self.date}/{self.entry}/{self.name}" if self.date else self.name
+
+    @property
+    def name(self) -> str:
+        """The arm within its entry: `arm`, `arm[point]`."""
+        return f"{self.arm}[{self.point}]" if self.point else self.arm
+
+
+@dataclass(frozen=True, slots=True)
+class SideText:
+    """One side of a claim as written: `[all | any | mean | best] arm[point].measure`."""
+
+    quantifier: str
+    arm: ArmRef
+    measure: str
 
 
 @dataclass(frozen=True, slots=True)
 class ResultRef:
-    """A checkpoint of a stage that was run; `date` and `entry` are "" within the same entry, `arm` within the same arm."""
+    """A checkpoint of a stage that was run; `date` and `entry` are "" within the same entry, `arm` within the same arm.
+
+    `point` is "" for an arm as a whole, `*` for every point of it; `checkpoint` is `*` for every one that is kept.
+    """
 
     date: str
     entry: str
@@ -81,8 +104,24 @@ def stage_ref(text: str) -> StageRef | None:
 
 def arm_ref(text: str) -> ArmRef | None:
     """`text` as an arm of another entry, or None."""
+    found = own_arm_ref(text)
+    return found if found is not None and found.date else None
+
+
+def own_arm_ref(text: str) -> ArmRef | None:
+    """`text` as an arm, of this or of another entry, or None."""
     found = _ARM.fullmatch(text)
-    return ArmRef(found["date"], found["entry"], found["arm"]) if found else None
+    return _arm(found) if found else None
+
+
+def side_text(text: str) -> SideText | None:
+    """`text` as one side of a claim, or None."""
+    found = _SIDE.fullmatch(text)
+    return SideText(found["quantifier"] or "", _arm(found), found["measure"] or "") if found else None
+
+
+def _arm(found: re.Match[str]) -> ArmRef:
+    return ArmRef(found["date"] or "", found["entry"] or "", found["arm"], found["point"] or "")
 
 
 def result_ref(text: str) -> ResultRef | None:
@@ -90,14 +129,8 @@ def result_ref(text: str) -> ResultRef | None:
     found = _RESULT.fullmatch(text)
     if not found:
         return None
-    return ResultRef(
-        found["date"] or "",
-        found["entry"] or "",
-        found["arm"] or "",
-        (found["point"] or "")[1:-1],
-        found["stage"],
-        found["checkpoint"] or "best",
-    )
+    date, entry, arm, point = (found[part] or "" for part in ("date", "entry", "arm", "point"))
+    return ResultRef(date, entry, arm, point, found["stage"], found["checkpoint"] or "best")
 
 
 def metric_ref(text: str) -> tuple[str, str, str]:

@@ -4,44 +4,101 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from interpreter.spec.base import Config
-from interpreter.spec.measures import Smooth
+from interpreter.spec.measures import Epochs, Smooth
 
 
 class Chart(Config):
     """One figure of the report.
 
-    curves: metric histories; forest: effects of claims with intervals and margins; measures: one dot a trial.
+    curves: metric histories; forest: effects of claims with intervals and margins; measures: one dot a trial;
+    schedule_trace: phases and rates under the curves.
     """
 
-    kind: Literal["curves", "forest", "measures"] = "curves"
+    kind: Literal["curves", "forest", "measures", "schedule_trace"] = "curves"
+    """What is drawn."""
     y: str | list[str] | None = None
     """curves: metrics, `val/rmse`; measures: names of measures. Default: what the entry's measures read."""
     x: Literal["epoch", "stage_epoch"] = "epoch"
     """epoch: within the arm's main stage. stage_epoch: all stages of the chain, one after the other."""
-    color: Literal["arm"] = "arm"
+    color: str = "arm"
+    """What colours tell apart: `arm`, or a factor of a sweep."""
+    facet: str | None = None
+    """A factor of a sweep: one panel for each of its values."""
     arms: list[str] | None = None
-    """Only these arms, in this order."""
+    """Only these arms, in this order; the name of a sweep stands for all its points, `thaw[patience=3]` for those."""
     where: dict[str, Any] | None = None
-    """Only trials with these values, for instance `{seed: 0}`."""
+    """Only trials with these values of factors, or these seeds: `{max_epochs: 100}`, `{seed: [0, 1]}`."""
     band: Literal["ci95", "sd", "none"] = "ci95"
     """Around the mean over seeds."""
     raw: Literal["faint", "none"] = "faint"
     """Single seeds' curves."""
     smooth: Smooth | None = None
-    epochs: tuple[int, int] | None = None
+    """How curves are smoothed; the raw ones stay visible."""
+    epochs: Epochs | None = None
+    """First and last epoch shown, counted from 1, both included."""
     caption: str = ""
+    """A sentence below the figure."""
     title: str = ""
+    """Above the figure. Absent: the chart's name."""
+
+
+class SqlChart(Config):
+    """One figure of whatever a query gives: columns of the result, by name, on its axes."""
+
+    sql: str
+    """A query on results.duckdb, read-only; `entry` and `profile` are bound as $entry and $profile."""
+    mark: Literal["line", "point", "bar", "rule", "area"] = "point"
+    """What is drawn for a row, or through the rows."""
+    x: str
+    """Column on the horizontal axis."""
+    y: str
+    """Column on the vertical axis."""
+    color: str | None = None
+    """Column that colours tell apart."""
+    facet: str | None = None
+    """Column with one panel for each value."""
+    caption: str = ""
+    """A sentence below the figure."""
+    title: str = ""
+    """Above the figure. Absent: the chart's name."""
 
 
 class Table(Config):
-    """One table of the report: a row an arm, a column a measure or metric."""
+    """One table of the report: a row an arm, a column a measure or metric; or, with `cell`, one factor against another."""
 
-    rows: Literal["arm", "trial"] = "arm"
-    columns: list[str] = Field(min_length=1)
-    """Measures by name, or metrics `split/name` of evaluate stages."""
+    rows: str = "arm"
+    """`arm`, `trial`, a factor of a sweep, or `STAGE.at` for the checkpoints that a probe looked at."""
+    columns: list[str] | str
+    """Measures by name, or metrics `split/name` of evaluate stages. With `cell`: `arm` or a factor, a column for each value."""
+    cell: str | None = None
+    """What stands where a row meets a column: text with metrics or measures in braces, `{val/accuracy:.2%} / {epoch}`."""
     format: str = "{mean:.3f} ± {ci:.3f}"
     """For rows: arm, with mean, ci (95 % half-width of the mean), sd, n, min, max."""
     caption: str = ""
+    """A sentence with the table."""
+
+    @model_validator(mode="after")
+    def _crossed(self) -> Table:
+        if isinstance(self.columns, str) != (self.cell is not None):
+            raise ValueError("`cell` goes with one word under `columns` (`arm` or a factor), a list of columns goes without")
+        if isinstance(self.columns, list) and not self.columns:
+            raise ValueError("`columns` is empty: a table shows at least one")
+        return self
+
+
+class SqlTable(Config):
+    """One table of whatever a query gives."""
+
+    sql: str
+    """A query on results.duckdb, read-only; `entry` and `profile` are bound as $entry and $profile."""
+    format: dict[str, str] = Field(default_factory=dict)
+    """Column -> format of its numbers: `{rmse: ".3f"}`. Others are shown with four figures."""
+    caption: str = ""
+    """A sentence with the table."""
+
+
+AnyChart = Chart | SqlChart
+AnyTable = Table | SqlTable

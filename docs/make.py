@@ -1,19 +1,23 @@
 """`make docs`: the generated parts of the documentation, from the code itself.
 
 README.md: the file tree, each file with the first line of its docstring. docs/database.md: every table, column, view and
-macro with its comment, from an empty database. A test holds that both are current.
+macro with its comment, from an empty database. docs/language.md: everything a page can say, and docs/schema/: the same for
+editors, from the models that read pages. A test holds that all are current.
 """
 
 from __future__ import annotations
 
 import ast
+import runpy
 import sys
 import tempfile
 from pathlib import Path
 
+from interpreter.cli.schema import as_text, built_in, offers
 from interpreter.project import Project
 from interpreter.results.ingest import ingest
 from interpreter.results.read import query
+from interpreter.spec.schema import notebook_schema, page_schema
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- files: made by `make docs` -->", "<!-- end of files -->"
@@ -21,7 +25,8 @@ OTHERS = {
     "specs/": "pages of the notebook",
     "tests/": "mirrors the rooms; golden files for error texts and keys",
     "bench/": "timings, side by side with the usual ways; `bench/spikes/`: the experiments behind decisions",
-    "docs/": "the house as built, decisions, verdicts, the database",
+    "docs/": "the language, what errors mean, verdicts, the database; the house as built, decisions; `docs/schema/`: for editors",
+    "examples/": "a plug-in: a package with a dataset and a model of its own, and a page that uses them",
     "runs/": "the record: made, git-ignored",
     "results.duckdb": "the index over the record: made, git-ignored",
     "reports/": "what is drawn: made, git-ignored",
@@ -106,13 +111,21 @@ def made() -> dict[Path, str]:
     readme = (ROOT / "README.md").read_text("utf-8")
     before, _, rest = readme.partition(BEGIN)
     after = rest.partition(END)[2]
-    return {ROOT / "README.md": f"{before}{BEGIN}\n{tree()}\n{END}{after}", ROOT / "docs" / "database.md": database()}
+    docs = ROOT / "docs"
+    return {
+        ROOT / "README.md": f"{before}{BEGIN}\n{tree()}\n{END}{after}",
+        docs / "database.md": database(),
+        docs / "language.md": runpy.run_path(str(docs / "language.py"))["language"](),
+        docs / "schema" / "expt-1.json": as_text(page_schema(offers(built_in()))),
+        docs / "schema" / "expt-notebook-1.json": as_text(notebook_schema()),
+    }
 
 
 def main() -> None:
     """Write what has changed."""
     for path, text in made().items():
         if not path.is_file() or path.read_text("utf-8") != text:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text, "utf-8")
             print(f"made {path.relative_to(ROOT)}", file=sys.stderr)
 

@@ -2,6 +2,7 @@
 
 `expt.toml` (all keys optional):
 
+    plugins = ["my_package"]     # modules with components of your own; docs/plugins.md
     [data]                      # source name -> folder; EXPT_DATA_<NAME> in the environment wins
     clothing = "../photos"
     [run]
@@ -15,6 +16,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +46,7 @@ class Project:
     root: Path
     data: dict[str, str] = field(default_factory=dict)
     execution: Execution = Execution()
+    plugins: tuple[str, ...] = ()  # modules, in the order written
 
     @property
     def specs(self) -> Path:
@@ -95,6 +98,7 @@ class Project:
         return path if path.exists() else None
 
 
+_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _EXECUTION_TYPES: dict[str, type] = {
     "jobs": int,
     "threads": int,
@@ -143,4 +147,16 @@ def load_project(root: Path) -> Project:
             raise UsageError(f"{path}: [run] has no key `{key}`", hint=f"known: {', '.join(_EXECUTION_TYPES)}")
         if type(value) is not kind or (isinstance(value, int) and value < (1 if key == "threads" else 0)):
             raise UsageError(f"{path}: [run] {key} must be a {kind.__name__} in range, got {value!r}")
-    return Project(root, dict(data), Execution(**run))
+    return Project(root, dict(data), Execution(**run), _plugins(path, table.get("plugins", [])))
+
+
+def _plugins(path: Path, written: object) -> tuple[str, ...]:
+    hint = 'write it above the first [table]: plugins = ["my_package"]'
+    if not isinstance(written, list):
+        raise UsageError(f"{path}: plugins must be a list of module names in quotes, got {written!r}", hint=hint)
+    for name in written:
+        if not isinstance(name, str) or not _MODULE.fullmatch(name):
+            raise UsageError(f"{path}: plugins are names of modules, such as my_package or lab.parts, not {name!r}", hint=hint)
+    if twice := sorted({name for name in written if written.count(name) > 1}):
+        raise UsageError(f"{path}: plugins names {', '.join(twice)} twice")
+    return tuple(written)

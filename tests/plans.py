@@ -91,18 +91,38 @@ def _stage(
     return Stage(key_of(identity), kind, name, identity, settings, inputs, sources, seed)
 
 
-def make_claim(text: str, on: str = "accuracy", margin: float = 0.0, name: str = "claim", **fields: Any) -> Claim:
-    """A claim from "a < b", "a > b" or "a ~ b", where a and b are arms and b may be a number."""
+def make_claim(
+    text: str, on: str = "accuracy", margin: float = 0.0, name: str = "claim",
+    points: Mapping[str, Sequence[str]] | None = None, chosen_by: str = "", **fields: Any,
+) -> Claim:  # fmt: skip
+    """A claim from "a < b", "a > b" or "a ~ b", where a and b are arms and b may be a number.
+
+    An arm may have a quantifier, "all thaw < naive"; `points` maps "thaw" to the full names of its points.
+    """
     from interpreter.spec.claims import Side
 
-    left, relation, right = text.split()
+    def side(words: Sequence[str]) -> Side:
+        *quantifier, arm = words
+        arms = tuple((points or {}).get(arm, ()))
+        picks = chosen_by if quantifier == ["best"] else ""
+        return Side(arm=arm, measure=on, arms=arms, quantifier=quantifier[0] if quantifier else "", chosen_by=picks)  # type: ignore[arg-type]
+
+    relation = next(word for word in text.split() if word in "<>~")
+    left, right = (part.split() for part in text.split(f" {relation} "))
     try:
-        side, kind = Side(number=float(right)), "value"
+        other, kind = Side(number=float(right[0])), "value"
     except ValueError:
-        side, kind = Side(arm=right, measure=on), "likeness" if relation == "~" else "order"
+        other, kind = side(right), "likeness" if relation == "~" else "order"
     fields.setdefault("kind", kind)
     fields.setdefault("hash", digest(f"{text} {on} {margin}"))
-    return Claim(name, left=Side(arm=left, measure=on), relation=relation, right=side, margin=margin, text=text, **fields)
+    return Claim(name, left=side(left), relation=relation, right=other, margin=margin, text=text, **fields)  # type: ignore[arg-type]
+
+
+def factors_of(name: str) -> dict[str, str]:
+    """The factors that the name of a point tells: {"size": "1"} of "wide[size=1]"."""
+    inside = name.partition("[")[2].removesuffix("]")
+    pairs = [one.partition("=") for one in inside.split(",")] if inside else []
+    return {factor: label for factor, _, label in pairs}
 
 
 def make_plan(
@@ -112,7 +132,8 @@ def make_plan(
     measures: Mapping[str, Measure] | None = None, claims: Iterable[Claim] = (), problems: tuple[Problem, ...] = (),
     sources: tuple[SourceNeed, ...] = (), **entry_fields: Any,
 ) -> Plan:  # fmt: skip
-    """A page of one entry. `arms` maps an arm to the fits of its chain (default: naive: [lba]).
+    """A page of one entry. `arms` maps an arm to the fits of its chain (default: naive: [lba]). "thaw[patience=3]" is a
+    point of the sweep "thaw".
 
     evaluate: names of evaluate stages at the end of every chain. baseline: the baseline arm (default: the first).
     set_: arm -> dotted settings of that arm's last fit. levels: stage -> the one seed it has in every trial.
@@ -139,7 +160,7 @@ def make_plan(
             trials.append(Trial(arm, seed, used, tuple((stage.name, stage.key) for stage in chain)))
         given = tuple(fit for fit in fits if fit in (levels or {}))
         planned.append(ArmPlan(arm, (*fits, *evaluate), arm == (baseline or next(iter(arms))), fits[-1], tuple(evaluate),
-                               tuple(trials), given))  # fmt: skip
+                               tuple(trials), given, base=arm.partition("[")[0], factors=factors_of(arm)))  # fmt: skip
     file = f"specs/{page}.yaml"
     text = f"expt: 1\ndate: {page}\nentries:\n  {name}: {{}}\n"
     entry_fields.setdefault("title", "A first try")

@@ -1,12 +1,17 @@
 """The generated documentation says what the code says."""
 
 import importlib.util
+import re
 
 import pytest
 
+from interpreter import catalog
 from interpreter.check.page import check_page
+from interpreter.spec.claim_forms import CLAIM_FORMS
+from interpreter.spec.grammar import ARM_FORMS, STAGE_FORMS, WrittenEntry, WrittenPage, keys
 from interpreter.spec.library import Library
 from tests.conftest import ROOT
+from tests.problem_codes import Source, told
 
 
 def test_generated_documents_are_current():
@@ -35,8 +40,50 @@ def test_the_page_of_the_readme_is_right(project):
 
 
 def test_every_link_of_the_readme_and_docs_leads_somewhere():
-    import re
-
     for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
+        text = re.sub(
+            r"^```.*?^```|`[^`\n]*`(?!\])", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL
+        )  # code is no link
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_link_within_a_page_leads_to_a_heading():
+    docs = {page.name: page.read_text("utf-8") for page in ROOT.glob("docs/*.md")}
+    headings = {name: anchors(text) for name, text in docs.items()}
+    for name, text in docs.items():
+        for page, anchor in re.findall(r"\]\((\w+\.md)?#([^)]+)\)", text):
+            assert anchor in headings[page or name], f"{name}: {page}#{anchor}"
+
+
+def anchors(text):
+    """What the headings of a page are linked by."""
+    lines = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^#+ (.*)$", lines, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def test_the_language_tells_every_type_and_every_key_of_a_page():
+    text = (ROOT / "docs" / "language.md").read_text("utf-8")
+    headings = set(re.findall(r"^### (.*)$", text, re.MULTILINE))
+    for line in catalog.LINES:
+        assert f"{line.kind.title()} `{line.type}`" in headings
+        cls = catalog.config_class(line.kind, line.type)
+        section = text.partition(f"### {line.kind.title()} `{line.type}`\n")[2].partition("\n### ")[0]
+        for name, info in cls.model_fields.items():
+            assert name == "type" or f"| `{info.alias or name}` |" in section, (line.type, name)
+        assert ("(not built yet)" in section.partition("|")[0]) == (not catalog.built(line.kind, line.type))
+    for form in (WrittenPage, WrittenEntry, *STAGE_FORMS.values(), *ARM_FORMS.values(), *CLAIM_FORMS.values()):
+        for key in keys(form):
+            assert f"| `{key}` |" in text, (form.__name__, key)
+
+
+def test_errors_speaks_of_every_code_and_of_no_other():
+    text = (ROOT / "docs" / "errors.md").read_text("utf-8")
+    codes = re.findall(r"^### (.*)$", text, re.MULTILINE)
+    broken = ROOT / "tests" / "check" / "broken"
+    assert codes == sorted(Source().codes() | told(broken) | told(broken.parent / "noted"))
+    for code, paragraph in zip(codes, re.split(r"^### .*$", text, flags=re.MULTILINE)[1:], strict=True):
+        assert len(paragraph.split()) >= 10, f"{code} says next to nothing"
+    shown = text.partition("```\n")[2].partition("```")[0]
+    assert shown.strip() == (broken / "unknown-optimizer-key.txt").read_text("utf-8").strip()

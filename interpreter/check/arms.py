@@ -1,279 +1,164 @@
-"""Arms of an entry: chains of stages after `set`, seeds by stage, and where each fit's weights come from."""
+"""Arms of an entry: chains of stages after `set`, one for each point of a sweep, with the seeds of each stage."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
+from interpreter.check.chains import Chains
+from interpreter.check.elsewhere import combined_arm, imported_arm
+from interpreter.check.seeds import Seeds
 from interpreter.check.stages import Stages
+from interpreter.check.sweeps import Point, points
 from interpreter.check.types import CheckedArm, CheckedStage
 from interpreter.errors import Place, Problem, Problems
-from interpreter.source.nodes import Mapping, Node, Scalar, Sequence, kind_of
-from interpreter.spec.names import did_you_mean
+from interpreter.source.nodes import Mapping, Node, Sequence
+from interpreter.spec.grammar import ARM_FORMS, WrittenArm
+from interpreter.spec.names import ArmRef, did_you_mean
+from interpreter.spec.points import called, picks, unknown
+from interpreter.spec.typed import read, wrong_type
 
-_ARM_KEYS = ("chain", "baseline", "set")
-_NOT_BUILT = ("vary", "zip", "points", "one_at_a_time", "combine", "import", "rerun")
-MAX_SEEDS = 10_000
+Elsewhere = Callable[[ArmRef, Place], "list[CheckedArm] | None"]
 
 
 class Arms:
-    """Reads the arms of one entry from its root tree."""
+    """Reads the arms of one entry from its root tree, each when it is first asked for."""
 
-    def __init__(self, stages: Stages, entry_id: str, root: Mapping, problems: Problems) -> None:
-        self.stages, self.entry_id, self.root, self.problems = stages, entry_id, root, problems
+    def __init__(
+        self, stages: Stages, entry_id: str, root: Mapping, node: Node | None, place: Place, elsewhere: Elsewhere
+    ) -> None:
+        self.stages, self.entry_id, self.root = stages, entry_id, root
+        self.problems: Problems = stages.problems
+        self.node, self.place, self.elsewhere = node, place, elsewhere
+        self.seeds = Seeds(root, self.problems)
+        self._found: dict[str, list[CheckedArm]] = {}
+        self._reading: list[str] = []
 
-    def all(self, node: Node | None, place: Place) -> dict[str, CheckedArm]:
-        """Every arm that can be read, by name."""
-        if not isinstance(node, Mapping) or not node.items:
+    def all(self) -> dict[str, CheckedArm]:
+        """Every arm that can be read, by full name."""
+        if not isinstance(self.node, Mapping) or not self.node.items:
+            place = self.node.place if self.node else self.place
             self.problems.add(
-                Problem(
-                    "missing-key",
-                    "`arms` is missing: an entry compares arms",
-                    node.place if node else place,
-                    "arms",
-                    "a mapping of names",
-                )
+                Problem("missing-key", "`arms` is missing: an entry compares arms", place, "arms", "a mapping of names")
             )
             return {}
-        found = {}
-        for name, below in node.items.items():
-            arm = self._arm(name, below, node.keys[name])
-            if arm is not None:
-                found[name] = arm
-        baselines = [arm for arm in found.values() if arm.baseline]
-        for arm in baselines[1:]:
-            self.problems.add(
-                Problem("two-baselines", f"`{baselines[0].name}` is the baseline already", arm.place, f"arms.{arm.name}.baseline")
-            )
+        found = {arm.name: arm for name in self.node.items for arm in self.named(name, self.node.keys[name])}
+        baselines = list(dict.fromkeys(arm.base for arm in found.values() if arm.baseline))
+        for name in baselines[1:]:
+            text = f"`{baselines[0]}` is the baseline already"
+            self.problems.add(Problem("two-baselines", text, self.node.keys[name], f"arms.{name}.baseline"))
         return found
 
-    def _arm(self, name: str, node: Node, place: Place) -> CheckedArm | None:
+    def found(self) -> list[CheckedArm]:
+        """Every arm that was read so far."""
+        return [arm for arms in self._found.values() for arm in arms]
+
+    def names(self) -> list[str]:
+        """What the page calls its arms."""
+        return list(self.node.items) if isinstance(self.node, Mapping) else []
+
+    def named(self, name: str, place: Place) -> list[CheckedArm]:
+        """The arm called `name`, as one arm or its points; [] where it can't be read."""
+        if name in self._found:
+            return self._found[name]
+        if name in self._reading:
+            trail = " -> ".join([*self._reading[self._reading.index(name) :], name])
+            self.problems.add(Problem("cycle", f"these arms lead back to themselves: {trail}", place, f"arms.{name}"))
+            return []
+        assert isinstance(self.node, Mapping)
+        self._reading.append(name)
+        found = self._arm(name, self.node.items[name], self.node.keys[name])
+        self._reading.pop()
+        self._found[name] = found
+        return found
+
+    def _arm(self, name: str, node: Node, place: Place) -> list[CheckedArm]:
         path = f"arms.{name}"
-        baseline, root, chain = False, self.root, node
-        if isinstance(node, Mapping):
-            self._keys(node, path)
-            said = node.get("baseline")
-            if said is not None and not (isinstance(said, Scalar) and isinstance(said.value, bool)):
-                self.problems.add(
-                    Problem("wrong-type", "`baseline` is true or false", said.place, f"{path}.baseline", got=kind_of(said))
-                )
-            baseline = isinstance(said, Scalar) and said.value is True
-            changes = node.get("set")
-            if changes is not None:
-                root = self.stages.trees.change(root, changes, f"{path}.set")
-            inner = node.get("chain")
-            if inner is None:
-                if not any(key in node.items for key in _NOT_BUILT):
-                    self.problems.add(
-                        Problem("missing-key", f"arm `{name}` has no `chain`", place, path, expected="chain: [stage, ...]")
-                    )
-                return None
-            chain = inner
-        if not isinstance(chain, Sequence) or not chain.items:
-            self.problems.add(
-                Problem(
-                    "wrong-type", f"arm `{name}` must be a chain of stages", chain.place, path, "[stage, ...]", kind_of(chain)
-                )
-            )
+        if isinstance(node, Sequence):
+            node = Mapping(node.place, {"chain": node}, {"chain": node.place})
+        if not isinstance(node, Mapping):
+            self.problems.add(wrong_type(f"arm `{name}`", node, path, "a chain of stages: [stage, ...]"))
+            return []
+        kind = next((key for key in ("combine", "import") if key in node.items), "chain")
+        form = read(ARM_FORMS[kind], node, self.problems, path)
+        if kind == "combine":
+            return combined_arm(form, name, node, place, self) if form is not None else []
+        if kind == "import":
+            return imported_arm(form, name, node, place, self) if form is not None else []
+        return self._sweep(name, node, place, path, form)
+
+    def _sweep(self, name: str, node: Mapping, place: Place, path: str, form: object) -> list[CheckedArm]:
+        root, changes, chain = self.root, node.get("set"), node.get("chain")
+        if isinstance(changes, Mapping):
+            root = self.stages.trees.change(root, changes, f"{path}.set")
+        swept = points(node, path, self.problems)
+        if not isinstance(form, WrittenArm) or not isinstance(chain, Sequence) or swept is None:
+            if isinstance(chain, Sequence):  # its stages are read all the same, so that what is wrong in them is told
+                Chains(self, root, path).read(chain)
+            return []
+        arms: list[CheckedArm] = []
+        for point in swept:
+            before = len(self.problems.found)
+            changed = self._changed(root, point, path)
+            # Levels may differ between points too: `seeds` is a setting like others.
+            for inherited, chained in Chains(self, changed, path).read(chain):
+                factors = {**inherited, **point.factors}
+                if len(factors) < len(inherited) + len(point.factors):
+                    twice = ", ".join(f"`{f}`" for f in inherited if f in point.factors)
+                    text = f"{twice} varies already in what this chain begins with"
+                    self.problems.add(Problem("factor-twice", text, place, path))
+                full = f"{name}[{called(factors)}]" if factors else name
+                again = f"{self.entry_id}/{name}" if form.rerun else ""
+                stages = tuple(replace(stage, rerun=again) for stage in chained) if again else chained
+                arms.append(self._made(full, name, factors, stages, form.baseline, place, changed))
+            if len(self.problems.found) > before and len(swept) > 1:
+                break  # one point tells what is wrong with the sweep; a thousand would say it again
+        return arms
+
+    def _made(
+        self,
+        full: str,
+        base: str,
+        factors: dict[str, str],
+        stages: tuple[CheckedStage, ...],
+        baseline: bool,
+        place: Place,
+        root: Mapping,
+    ) -> CheckedArm:
+        node = root.get("seeds")
+        seeds, levels = self.seeds.of(node, [stage.name for stage in stages])
+        where = node.place if node is not None else None
+        return CheckedArm(full, self.entry_id, stages, baseline, seeds, levels, place, base, factors, where)
+
+    def _changed(self, root: Mapping, point: Point, path: str) -> Mapping:
+        for dotted, value, place in point.changes:
+            root = self.stages.trees.change(root, Mapping(place, {dotted: value}, {dotted: place}), path)
+        return root
+
+    def selected(self, ref: ArmRef, place: Place) -> list[CheckedArm] | None:
+        """The arms that `ref` names, of this entry or another; None with what is wrong."""
+        if ref.entry and f"{ref.date}/{ref.entry}" != self.entry_id:
+            return self.elsewhere(ref, place)
+        if ref.arm not in self.names():
+            text, hint = f"there is no arm `{ref.arm}`", did_you_mean(ref.arm, self.names())
+            self.problems.add(Problem("unknown-arm", text, place, got=ref.arm, hint=hint))
             return None
-        stages = self._chain(chain, root, path)
-        if stages is None:
-            return None
-        self._weights(stages, chain, path)
-        seeds, levels = self._seeds(root.get("seeds"), stages)
-        return CheckedArm(name, self.entry_id, tuple(stages), baseline, seeds, levels, place)
-
-    def _keys(self, node: Mapping, path: str) -> None:
-        for key in node.items:
-            if key in _NOT_BUILT:
-                self.problems.add(Problem("not-built-yet", f"`{key}` is not built yet", node.keys[key], f"{path}.{key}"))
-            elif key not in _ARM_KEYS:
-                self.problems.add(
-                    Problem(
-                        "unknown-key",
-                        f"an arm has no key `{key}`",
-                        node.keys[key],
-                        f"{path}.{key}",
-                        got=key,
-                        hint=did_you_mean(key, _ARM_KEYS),
-                    )
-                )
-
-    def _chain(self, chain: Sequence, root: Mapping, path: str) -> list[CheckedStage] | None:
-        known = root.items["stages"]
-        assert isinstance(known, Mapping)
-        stages: list[CheckedStage] = []
-        whole = True
-        for item in chain.items:
-            if not isinstance(item, Scalar) or item.text not in known.items:
-                got = item.text if isinstance(item, Scalar) else kind_of(item)
-                self.problems.add(
-                    Problem(
-                        "unknown-stage",
-                        f"there is no stage `{got}`",
-                        item.place,
-                        path,
-                        got=got,
-                        hint=did_you_mean(got, known.items),
-                    )
-                )
-                whole = False
-                continue
-            if item.text in [stage.name for stage in stages]:
-                self.problems.add(
-                    Problem(
-                        "repeated-stage",
-                        f"stage `{item.text}` is twice in this chain",
-                        item.place,
-                        path,
-                        hint="give the second use a name of its own",
-                    )
-                )
-                whole = False
-                continue
-            stage = self.stages.stage(item.text, known.items[item.text], root)
-            if stage is None:
-                whole = False
-            else:
-                stages.append(stage)
-        return stages if whole else None
-
-    def _weights(self, stages: list[CheckedStage], chain: Sequence, path: str) -> None:
-        """Evaluations need a fit before them; a start within the chain must name a stage that comes earlier."""
-        fits: list[str] = []
-        fitted: CheckedStage | None = None
-        for stage, item in zip(stages, chain.items, strict=True):
-            if stage.kind == "evaluate" and not fits:
-                self.problems.add(
-                    Problem(
-                        "nothing-to-evaluate",
-                        f"`{stage.name}` evaluates the fit before it, and there is none",
-                        item.place,
-                        path,
-                        hint="put a fit before it",
-                    )
-                )
-            origin = stage.origin
-            if (
-                stage.kind == "fit"
-                and origin.kind == "result"
-                and not origin.entry
-                and not origin.arm
-                and origin.stage not in fits
-            ):
-                self.problems.add(
-                    Problem(
-                        "unknown-stage",
-                        f"`{stage.name}` starts from `{origin.stage}`, which is no fit before it in this chain",
-                        item.place,
-                        path,
-                        hint=did_you_mean(origin.stage, fits) if fits else "name the arm: arm.stage@best",
-                    )
-                )
-            if stage.kind == "evaluate" and fitted is not None:
-                self._same_classes(stage, fitted, item, path)
-                self._kept(stage, fitted, item, path)
-            if stage.kind == "fit":
-                fits.append(stage.name)
-                fitted = stage
-            elif stage.name in ("train", "val", "test"):
-                self.problems.add(
-                    Problem(
-                        "bad-name",
-                        f"an evaluate stage can't be called `{stage.name}`: its name is its split's",
-                        stage.place,
-                        f"stages.{stage.name}",
-                        hint=f"for instance `final` or `{stage.name}-set`",
-                    )
-                )
-
-    def _kept(self, stage: CheckedStage, fitted: CheckedStage, item: Node, path: str) -> None:
-        """A numbered checkpoint must be one that the fit keeps."""
-        if not stage.checkpoint.startswith("epoch-") or fitted.schedule is None:
-            return
-        epoch, every = int(stage.checkpoint.removeprefix("epoch-")), fitted.keep.every
-        if not 1 <= epoch <= fitted.schedule.epochs or every is None or epoch % every:
-            self.problems.add(
-                Problem(
-                    "unkept-checkpoint",
-                    f"`{fitted.name}` keeps no checkpoint of epoch {epoch}",
-                    item.place,
-                    path,
-                    hint=f"keep: {{every: {epoch}}} on `{fitted.name}` keeps it"
-                    if epoch <= fitted.schedule.epochs
-                    else "it has fewer epochs",
-                )
-            )
-
-    def _same_classes(self, stage: CheckedStage, fitted: CheckedStage, item: Node, path: str) -> None:
-        """Weights that learned other classes, or the same in another order, would be measured against wrong labels."""
-        learned, asked = (s.data.facts().target_space.partition(":")[2] for s in (fitted, stage))
-        known = fitted.data.facts().outputs is not None and stage.data.facts().outputs is not None
-        if known and learned != asked:
-            self.problems.add(
-                Problem(
-                    "class-misfit",
-                    f"`{fitted.name}` learns the classes {learned}, and `{stage.name}` has {asked}",
-                    item.place,
-                    path,
-                    hint="evaluate on the same `classes`, in the same order",
-                )
-            )
-
-    def _seeds(self, node: Node | None, stages: list[CheckedStage]) -> tuple[dict[str, tuple[int, ...]], tuple[str, ...]]:
-        names = [stage.name for stage in stages]
-        if node is None:
-            return dict.fromkeys(names, (0,)), ()
-        if isinstance(node, Mapping) and not set(node.items) <= {"from", "n"}:
-            return self._seeds_by_stage(node, names)
-        seeds = self._range(node, "seeds")
-        return dict.fromkeys(names, seeds), ()
-
-    def _seeds_by_stage(self, node: Mapping, names: list[str]) -> tuple[dict[str, tuple[int, ...]], tuple[str, ...]]:
-        known = self.root.items["stages"]
-        assert isinstance(known, Mapping)
-        given: dict[str, tuple[int, ...]] = {}
-        for name, below in node.items.items():
-            if name not in known.items:
-                self.problems.add(
-                    Problem(
-                        "unknown-stage",
-                        f"there is no stage `{name}`",
-                        node.keys[name],
-                        "seeds",
-                        got=name,
-                        hint=did_you_mean(name, known.items),
-                    )
-                )
-            given[name] = self._range(below, f"seeds.{name}")
-        levels = tuple(name for name in names if name in given)
-        current = given[levels[0]] if levels else (0,)
-        out = {}
-        for name in names:  # a stage that is not named goes along with the one before it
-            current = given.get(name, current)
-            out[name] = current
-        return out, levels
-
-    def _range(self, node: Node, path: str) -> tuple[int, ...]:
-        if isinstance(node, Scalar) and type(node.value) is int and 1 <= node.value <= MAX_SEEDS:
-            return tuple(range(node.value))
-        if isinstance(node, Mapping) and set(node.items) == {"from", "n"}:
-            first, n = (_count(node.items[key]) for key in ("from", "n"))
-            if first is not None and n is not None and 1 <= n <= MAX_SEEDS:
-                return tuple(range(first, first + n))
-        if isinstance(node, Mapping) and {"min", "max"} <= set(node.items):
-            self.problems.add(Problem("not-built-yet", "adaptive seeds are not built yet", node.place, path))
-        else:
-            self.problems.add(
-                Problem(
-                    "bad-seeds",
-                    "seeds are a number of seeds, or where they begin and how many",
-                    node.place,
-                    path,
-                    f"1 to {MAX_SEEDS}, or {{from: 5, n: 5}}",
-                    kind_of(node),
-                )
-            )
-        return (0,)
+        return select(self.named(ref.arm, place), ref.point, ref.arm, place, self.problems)
 
 
-def _count(node: Node) -> int | None:
-    """A whole number from 0 up, or None."""
-    return node.value if isinstance(node, Scalar) and type(node.value) is int and node.value >= 0 else None
+def select(arms: list[CheckedArm], point: str, name: str, place: Place, problems: Problems) -> list[CheckedArm] | None:
+    """Those of one arm's points that `point` selects; None with what is wrong."""
+    if not arms:
+        return None  # what is wrong with it is told where it stands
+    chosen = [arm for arm in arms if picks(point, arm.point, arm.factors)]
+    if chosen:
+        return chosen
+    known: dict[str, set[str]] = {}
+    for arm in arms:
+        for factor, label in arm.factors.items():
+            known.setdefault(factor, set()).add(label)
+    wrong = unknown(point, known, {arm.point for arm in arms if arm.point})
+    got, there = wrong if wrong is not None else (point, [])
+    text = f"`{name}` has no point `{point}`" if known else f"`{name}` is no sweep: it has no points"
+    problems.add(Problem("unknown-point", text, place, got=got, hint=did_you_mean(got, there) if there else ""))
+    return None

@@ -1,48 +1,32 @@
-"""Claims of an entry: one line of text each, parsed, and every name in it resolved to an arm, a measure or a reference."""
+"""Claims of an entry: each parsed by its form, and every name in it resolved to arms, a measure or a reference."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping as MappingType
-from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
-from interpreter.check.metrics import metric_of
-from interpreter.check.types import CheckedArm
+from interpreter.check.sides import Scope, Sides
 from interpreter.errors import Place, Problem, Problems
-from interpreter.source.nodes import Mapping, Node, Scalar, kind_of
+from interpreter.source.nodes import Mapping, Node
 from interpreter.spec.base import identity
 from interpreter.spec.canonical import canonical, digest
-from interpreter.spec.claims import Claim, Side, Waiver, plain
-from interpreter.spec.measures import Measure, Reference
-from interpreter.spec.names import arm_ref, did_you_mean
+from interpreter.spec.claim_forms import (
+    CLAIM_FORMS,
+    WrittenFinishes,
+    WrittenOrder,
+    WrittenReproduces,
+    WrittenShape,
+    WrittenTrend,
+    WrittenValue,
+)
+from interpreter.spec.claims import Claim, Kind, Side, plain
+from interpreter.spec.names import did_you_mean
+from interpreter.spec.typed import read, wrong_type
 
-_KEYS = ("claim", "value", "arm", "on", "margin", "within", "over", "why", "allow")
-_NOT_BUILT = ("shape", "trend", "flat", "reproduces", "finishes")
 _COMPARISON = re.compile(r"\s*(?P<left>\S.*?)\s*(?P<relation>[<>~])\s*(?P<right>\S.*?)\s*")
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?%?")
-_QUANTIFIERS = ("all", "any", "mean", "best")
-RULES = (
-    "measured-split",
-    "metric",
-    "reference",
-    "unequal-epochs",
-    "checkpoint-rule",
-    "unscaled-rate",
-    "numerics",
-    "more-examples",
-    "setting",
-)
-
-
-@dataclass(slots=True)
-class Scope:
-    """What the claims of one entry may speak of. `wanted` collects the arms of other entries they name."""
-
-    arms: MappingType[str, CheckedArm]
-    measures: MappingType[str, Measure]
-    references: MappingType[str, Reference]
-    foreign: dict[str, CheckedArm] = field(default_factory=dict)
+_TREND: dict[str, Literal["<", ">", "~"]] = {"rising": ">", "falling": "<", "flat": "~"}
+Relation = Literal["<", ">", "~"]
 
 
 class Claims:
@@ -56,9 +40,7 @@ class Claims:
         if node is None:
             return ()
         if not isinstance(node, Mapping):
-            self.problems.add(
-                Problem("wrong-type", "`expect` must be a mapping of names", node.place, "expect", "a mapping", kind_of(node))
-            )
+            self.problems.add(wrong_type("`expect`", node, "expect", "a mapping of names"))
             return ()
         found = [self._claim(name, below, node.keys[name]) for name, below in node.items.items()]
         return tuple(claim for claim in found if claim is not None)
@@ -66,246 +48,209 @@ class Claims:
     def _claim(self, name: str, node: Node, place: Place) -> Claim | None:
         path = f"expect.{name}"
         if not isinstance(node, Mapping):
-            self.problems.add(
-                Problem(
-                    "wrong-type", f"claim `{name}` must be a mapping", node.place, path, "{claim: a < b, on: measure, margin: 0}"
-                )
-            )
+            self.problems.add(wrong_type(f"claim `{name}`", node, path, "a mapping: {claim: a < b, on: measure, margin: 0}"))
             return None
-        for key in node.items:
-            if key in _NOT_BUILT:
-                self.problems.add(Problem("not-built-yet", f"`{key}` claims are not built yet", node.keys[key], path))
-                return None
-            if key not in _KEYS:
-                self.problems.add(
-                    Problem(
-                        "unknown-key", f"a claim has no key `{key}`", node.keys[key], path, got=key, hint=did_you_mean(key, _KEYS)
-                    )
-                )
-        said = node.get("claim") or node.get("value")
-        if ("claim" in node.items) == ("value" in node.items) or not isinstance(said, Scalar):
-            self.problems.add(
-                Problem(
-                    "missing-key",
-                    f"claim `{name}` must say what is claimed",
-                    place,
-                    path,
-                    "claim: a < b, or value: measure < 0.5",
-                )
-            )
+        kinds = [key for key in CLAIM_FORMS if key in node.items]
+        if len(kinds) != 1:
+            text = f"claim `{name}` must say what is claimed" if not kinds else f"claim `{name}` claims several things at once"
+            expected = f"one of {', '.join(CLAIM_FORMS)}"
+            self.problems.add(Problem("missing-key", text, place, path, expected, ", ".join(kinds), "claim: a < b, for instance"))
             return None
-        found = _COMPARISON.fullmatch(str(said.text))
+        form = read(CLAIM_FORMS[kinds[0]], node, self.problems, path)
+        reader = _Reader(self, name, node, place, path)
+        match form:
+            case WrittenOrder():
+                return reader.order(form)
+            case WrittenValue():
+                return reader.value(form)
+            case WrittenTrend():
+                return reader.trend(form)
+            case WrittenShape():
+                return reader.shape(form)
+            case WrittenReproduces():
+                return reader.reproduces(form)
+            case WrittenFinishes():
+                return reader.finishes(form)
+        return None
+
+
+class _Reader(Sides):
+    """Reads one claim, by its form."""
+
+    def __init__(self, claims: Claims, name: str, node: Mapping, place: Place, path: str) -> None:
+        super().__init__(claims.scope, claims.problems, node, place, path)
+        self.name = name
+
+    def order(self, form: WrittenOrder) -> Claim | None:
+        """`a < b`, `a > b` or `a ~ b`."""
+        found = _COMPARISON.fullmatch(form.claim)
         if found is None:
-            self.problems.add(Problem("bad-claim", "this is no comparison", said.place, path, "a < b, a > b or a ~ b", said.text))
+            self.wrong("bad-claim", "this is no comparison", "claim", form.claim, expected="a < b, a > b or a ~ b")
             return None
-        over = node.get("over")
-        if isinstance(over, Scalar) and over.text != "seeds":
-            self.problems.add(
-                Problem("not-built-yet", f"claims over `{over.text}` are not built yet", over.place, f"{path}.over")
-            )
-        relation = cast("Literal['<', '>', '~']", found["relation"])
-        margin = self._margin(node, relation, place, path)
-        on = node.get("on")
-        measure = on.text if isinstance(on, Scalar) else ""
-        if "value" in node.items:
-            left, right = self._value_sides(found, node, said, path)
-        else:
-            left, right = (self._side(found[side], measure, said, path) for side in ("left", "right"))
-            if isinstance(left, Side) and isinstance(right, Side) and right.reference and left.measure:
-                right = self._reference(right.reference, left.measure, said, path)
+        relation = cast("Relation", found["relation"])
+        margin = self._margin(relation, form.margin, form.within)
+        left = self.side(found["left"], form.on or "", form.chosen_by or "")
+        right = self.side(found["right"], form.on or "", form.chosen_by or "", left)
         if left is None or right is None or margin is None:
             return None
-        return self._made(name, left, relation, right, margin, said, node)
+        left, right = self.marginal(left, right)
+        if not self.agree(left, right, form.claim):
+            return None
+        kind: Kind = "reference" if right.reference else "likeness" if relation == "~" else "order"
+        return self._made(kind, left, relation, right, margin, form.claim, over=form.over, cluster=form.cluster, why=form.why)
+
+    def value(self, form: WrittenValue) -> Claim | None:
+        """`measure < number` of an arm."""
+        found = _COMPARISON.fullmatch(form.value)
+        if found is None:
+            self.wrong("bad-claim", "this is no comparison", "value", form.value, expected="measure < 0.5 or measure ~ 0")
+            return None
+        relation = cast("Relation", found["relation"])
+        margin = self._margin(relation, form.margin, form.within)
+        left = self.side(form.arm, found["left"], key="arm")
+        number = found["right"].replace("_", "")
+        if not _NUMBER.fullmatch(number):
+            self.wrong("bad-claim", "the right side of a value claim is a number", "value", found["right"])
+            return None
+        value = float(number.rstrip("%")) / (100 if number.endswith("%") else 1)
+        if left is None or margin is None:
+            return None
+        left, _ = self.marginal(left, Side(number=value))
+        if len(left.names) > 1 and not left.quantifier:
+            self.needs_word(left, "arm")
+            return None
+        right = Side(number=value)
+        return self._made("value", left, relation, right, margin, form.value, over=form.over, cluster=form.cluster, why=form.why)
+
+    def trend(self, form: WrittenTrend) -> Claim | None:
+        """A measure rises, falls or stays along a factor."""
+        relation = _TREND[form.trend]
+        margin = self._margin(relation, form.margin, form.within)
+        left = self.side(form.arm, form.on, key="arm")
+        if left is None or margin is None:
+            return None
+        levels = []
+        for name in left.names:
+            label = self.chosen[name].factors.get(form.along)
+            if label is None:
+                known = dict.fromkeys(f for n in left.names for f in self.chosen[n].factors)
+                text = f"`{form.arm}` doesn't vary `{form.along}`" if known else f"`{form.arm}` is no sweep: it varies nothing"
+                hint = did_you_mean(form.along, known) if known else ""
+                self.wrong("unknown-factor", text, "along", form.along, hint=hint)
+                return None
+            if not _NUMBER.fullmatch(label):
+                text = f"a trend needs numbers, and `{form.along}` has the value `{label}`"
+                self.wrong("not-a-number", text, "along", label, hint="claim an order between two of its values")
+                return None
+            levels.append((name, float(label.rstrip("%"))))
+        if len({x for _, x in levels}) < 3:
+            text = f"a trend needs three values, and `{form.along}` has {len({x for _, x in levels})}"
+            self.wrong("too-few-values", text, "along", form.along, hint="claim an order between two of its values")
+            return None
+        levels.sort(key=lambda pair: (pair[1], pair[0]))
+        text = f"{form.on} of {form.arm} {'stays flat' if form.trend == 'flat' else f'is {form.trend}'} along {form.along}"
+        side = Side(left.arm, left.measure, arms=tuple(name for name, _ in levels))
+        return self._made(
+            "trend", side, relation, Side(number=0.0), margin, text, why=form.why, factor=form.along, levels=tuple(levels)
+        )
+
+    def shape(self, form: WrittenShape) -> Claim | None:
+        """What a curve does."""
+        left = self.side(form.arm, "", key="arm", metric=form.on)
+        if left is None:
+            return None
+        if len(left.names) > 1 and not left.quantifier:
+            self.needs_word(left, "arm")
+            return None
+        text = f"{form.on} of {form.arm} {form.shape.replace('_', ' ')}"
+        last = form.over_last
+        return self._made(
+            "shape", left, ">", Side(number=0.0), form.by, text, why=form.why, shape=form.shape, metric=form.on, over_last=last
+        )
+
+    def reproduces(self, form: WrittenReproduces) -> Claim | None:
+        """An arm gives again what another gave."""
+        left = self.side(form.arm, form.on, key="arm")
+        right = self.side(form.reproduces, form.on, key="reproduces")
+        if left is None or right is None:
+            return None
+        for side, key in ((left, "arm"), (right, "reproduces")):
+            if len(side.names) > 1:
+                self.needs_word(side, key)
+                return None
+        if left.names == right.names:
+            self.wrong("bad-claim", "this compares an arm with itself", "reproduces", form.reproduces)
+            return None
+        return self._made("reproduces", left, "~", right, form.within, f"{form.arm} ~ {form.reproduces}", why=form.why)
+
+    def finishes(self, form: WrittenFinishes) -> Claim | None:
+        """Every trial reaches its end."""
+        left = self.side(form.finishes, "", key="finishes", metric="")
+        if left is None:
+            return None
+        side = Side(left.arm, arms=left.arms, quantifier="all" if len(left.names) > 1 else "")
+        return self._made("finishes", side, ">", Side(number=0.0), 0.0, f"{form.finishes} finishes", why=form.why)
 
     def _made(
-        self, name: str, left: Side, relation: Literal["<", ">", "~"], right: Side, margin: float, said: Scalar, node: Mapping
+        self,
+        kind: Kind,
+        left: Side,
+        relation: Relation,
+        right: Side,
+        margin: float,
+        text: str,
+        *,
+        why: str | None = None,
+        **more: Any,
     ) -> Claim | None:
         if not left.arm:
-            self.problems.add(
-                Problem("bad-claim", "the left side must be a measure of an arm", said.place, f"expect.{name}", got=said.text)
-            )
+            hint = "turn the claim around: a reference stands on the right"
+            self.wrong("bad-claim", "the left side must be a measure of an arm", "claim", text, hint=hint)
             return None
-        if (left.arm, left.measure) == (right.arm, right.measure):
-            self.problems.add(
-                Problem("bad-claim", "this compares a measure with itself", said.place, f"expect.{name}", got=said.text)
-            )
+        if (left.names, left.measure, left.quantifier) == (right.names, right.measure, right.quantifier):
+            self.wrong("bad-claim", "this compares a measure with itself", "claim", text)
             return None
-        kind: Literal["order", "likeness", "value", "reference"] = "likeness" if relation == "~" else "order"
-        if right.number is not None:
-            kind = "value"
-        elif right.reference:
-            kind = "reference"
-        named = {side.measure for side in (left, right) if side.measure}
-        named |= {m.at for n in named if (m := self.scope.measures.get(n)) is not None and m.at}
+        measures = self.scope.measures
+        named = {name for side in (left, right) for name in (side.measure, side.chosen_by) if name}
+        named |= {m.at for n in named if (m := measures.get(n)) is not None and m.at}
+        over = more.pop("over", "seeds")
+        extra = {key: value for key, value in more.items() if value}
         claimed = {
             "left": plain(left),
             "relation": relation,
             "right": plain(right),
             "margin": margin,
-            "over": "seeds",
-            "measures": {n: identity(self.scope.measures[n]) for n in sorted(named) if n in self.scope.measures},
+            "over": over,
+            "measures": {n: identity(measures[n]) for n in sorted(named) if n in measures},
+            **({"kind": kind} if kind in ("trend", "shape", "reproduces", "finishes") else {}),
+            **extra,
         }
-        why = node.get("why")
+        place = self.node.items[next(key for key in CLAIM_FORMS if key in self.node.items)].place
         return Claim(
-            name,
+            self.name,
             kind,
             left,
             relation,
             right,
             margin,
-            said.text,
+            text,
             digest(canonical(claimed)),
-            why=str(why.text) if isinstance(why, Scalar) else "",
-            place=said.place,
+            over=over,
+            why=why or "",
+            place=place,
+            **extra,
         )
 
-    def _margin(self, node: Mapping, relation: str, place: Place, path: str) -> float | None:
+    def _margin(self, relation: Relation, margin: float | None, within: float | None) -> float | None:
         key, other = ("within", "margin") if relation == "~" else ("margin", "within")
-        below = node.get(key)
-        if below is None:
+        value, unwanted = (within, margin) if relation == "~" else (margin, within)
+        if unwanted is not None:
+            text = f"`{other}` belongs to {'an order' if relation == '~' else 'a likeness'}, and this is none"
+            self.wrong("bad-claim", text, other, f"{unwanted:g}", expected=f"{key}: a number")
+        elif value is None:
             why = "a likeness says how near is near enough" if relation == "~" else "an order says by how much; 0 must be written"
-            wrong = node.keys.get(other)
-            hint = f"`{other}` belongs to the other kind of claim" if wrong else ""
-            self.problems.add(
-                Problem("missing-key", f"`{key}` is missing: {why}", wrong or place, path, f"{key}: a number", hint=hint)
-            )
-            return None
-        if not isinstance(below, Scalar) or type(below.value) not in (int, float) or float(below.value or 0) < 0:
-            self.problems.add(
-                Problem("wrong-type", f"`{key}` must be a number, not negative", below.place, f"{path}.{key}", got=kind_of(below))
-            )
-            return None
-        value = float(below.value)  # type: ignore[arg-type]
-        if relation == "~" and value == 0:
-            self.problems.add(
-                Problem(
-                    "bad-value", "`within: 0` can never be shown: no two measurements are equal", below.place, f"{path}.within"
-                )
-            )
-            return None
-        return value
-
-    def _value_sides(self, found: re.Match[str], node: Mapping, said: Scalar, path: str) -> tuple[Side | None, Side | None]:
-        arm = node.get("arm")
-        if not isinstance(arm, Scalar):
-            self.problems.add(Problem("missing-key", "a value claim says of which arm", said.place, path, "arm: name"))
-            return None, None
-        left = self._side(f"{arm.text}.{found['left']}", "", said, path)
-        number = found["right"].replace("_", "")
-        if not _NUMBER.fullmatch(number):
-            self.problems.add(
-                Problem("bad-claim", "the right side of a value claim is a number", said.place, path, got=found["right"])
-            )
-            return left, None
-        value = float(number.rstrip("%")) / (100 if number.endswith("%") else 1)
-        return left, Side(number=value)
-
-    def _side(self, text: str, measure: str, said: Scalar, path: str) -> Side | None:
-        head = text.split(" ")[0]
-        if (head in _QUANTIFIERS and " " in text) or "[" in text:
-            self.problems.add(
-                Problem("not-built-yet", "claims over points of a sweep are not built yet", said.place, path, got=text)
-            )
-            return None
-        if text in self.scope.references and text not in self.scope.arms:
-            return Side(reference=text, measure=measure)
-        arm, _, own = text.partition(".")
-        measure = own or measure
-        known = {**self.scope.arms, **self.scope.foreign}
-        if arm not in known:
-            elsewhere = arm_ref(arm) is not None
-            self.problems.add(
-                Problem(
-                    "unknown-arm",
-                    f"there is no arm {'' if elsewhere else 'or reference '}`{arm}`",
-                    said.place,
-                    path,
-                    got=text,
-                    hint=did_you_mean(arm, [*known, *self.scope.references]),
-                )
-            )
-            return None
-        if not measure:
-            self.problems.add(
-                Problem("missing-key", "this claim doesn't say on which measure", said.place, path, "on: measure", text)
-            )
-            return None
-        if measure not in self.scope.measures:
-            self.problems.add(
-                Problem(
-                    "unknown-measure",
-                    f"there is no measure `{measure}`",
-                    said.place,
-                    path,
-                    got=measure,
-                    hint=did_you_mean(measure, self.scope.measures),
-                )
-            )
-            return None
-        why = self._measure_of(known[arm], measure)
-        if why:
-            self.problems.add(Problem("unknown-metric", f"`{arm}` has no {measure}: {why}", said.place, path, got=text))
-            return None
-        return Side(arm=arm, measure=measure)
-
-    def _measure_of(self, arm: CheckedArm, name: str) -> str:
-        measure = self.scope.measures[name]
-        other = self.scope.measures.get(measure.at) if measure.at else None
-        return metric_of(arm, measure.metric) or (metric_of(arm, other.metric) if other else "")
-
-    def _reference(self, name: str, measure: str, said: Scalar, path: str) -> Side | None:
-        values = self.scope.references[name].values
-        if measure not in values:
-            self.problems.add(
-                Problem(
-                    "unknown-measure",
-                    f"reference `{name}` has no value for `{measure}`",
-                    said.place,
-                    path,
-                    got=measure,
-                    hint=did_you_mean(measure, values),
-                )
-            )
-            return None
-        return Side(reference=name, measure=measure)
-
-
-def foreign_arms(node: Node | None) -> list[tuple[str, Place]]:
-    """The arms of other entries (`DATE/entry/arm`) that the claims under `node` name, each with its place."""
-    found = []
-    for below in node.items.values() if isinstance(node, Mapping) else ():
-        said = below.get("claim") if isinstance(below, Mapping) else None
-        match = _COMPARISON.fullmatch(said.text) if isinstance(said, Scalar) else None
-        for text in (match["left"], match["right"]) if match else ():
-            arm = text.partition(".")[0]
-            if arm_ref(arm) is not None:
-                assert isinstance(said, Scalar)
-                found.append((arm, said.place))
-    return found
-
-
-def waivers(node: Node | None, problems: Problems) -> tuple[Waiver, ...]:
-    """The fairness rules an entry accepts, each with its reason."""
-    found = []
-    for item in getattr(node, "items", ()) if node is not None and not isinstance(node, (Mapping, Scalar)) else ():
-        rule, why = (item.get("rule"), item.get("why")) if isinstance(item, Mapping) else (None, None)
-        if not isinstance(rule, Scalar) or not isinstance(why, Scalar) or not why.text:
-            problems.add(Problem("bad-waiver", "a waiver is {rule: ..., why: ...}", item.place, "allow", got=kind_of(item)))
-        elif rule.text not in RULES:
-            problems.add(
-                Problem(
-                    "unknown-rule",
-                    f"there is no rule `{rule.text}`",
-                    rule.place,
-                    "allow",
-                    got=rule.text,
-                    hint=did_you_mean(rule.text, RULES),
-                )
-            )
+            text = f"`{key}` is missing: {why}"
+            self.problems.add(Problem("missing-key", text, self.place, self.path, f"{key}: a number"))
         else:
-            found.append(Waiver(rule.text, why.text))
-    if node is not None and isinstance(node, (Mapping, Scalar)):
-        problems.add(
-            Problem("wrong-type", "`allow` is a list of waivers", node.place, "allow", "[{rule: ..., why: ...}]", kind_of(node))
-        )
-    return tuple(found)
+            return value
+        return None

@@ -2,318 +2,290 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterator
 from collections.abc import Mapping as MappingType
-from typing import TypeVar
 
-from interpreter.check.claims import Claims, Scope, waivers
-from interpreter.check.metrics import metric_of
+from interpreter.check.claims import Claims
+from interpreter.check.design import design_notes
+from interpreter.check.metrics import measure_of
+from interpreter.check.sides import Scope, Select
 from interpreter.check.types import CheckedArm
+from interpreter.check.views import read_charts, read_tables
+from interpreter.check.waivers import waivers
 from interpreter.errors import Place, Problem, Problems, Severity
-from interpreter.source.nodes import Mapping, Node, Scalar, Sequence, kind_of
-from interpreter.spec.base import Config
-from interpreter.spec.entry import Entry, Update
+from interpreter.source.nodes import Mapping, Node, Scalar, Sequence, lines_of, place_of
+from interpreter.spec.entry import Entry, Outcome, Update
+from interpreter.spec.grammar import WrittenOutcome, WrittenUpdate
+from interpreter.spec.library import Library
 from interpreter.spec.measures import Measure, Reference
-from interpreter.spec.names import DATE, did_you_mean
-from interpreter.spec.page import check_names
-from interpreter.spec.typed import read
-from interpreter.spec.views import Chart, Table
+from interpreter.spec.names import DATE, NAME, did_you_mean, is_day
+from interpreter.spec.page import PageText, check_names
+from interpreter.spec.typed import read, wrong_type
 
-C = TypeVar("C", bound=Config)
 _REFERENCE_FACTS = ("source", "split", "data", "n", "sd")
+_PLACEHOLDER = re.compile(r"\{\{\s*(?P<kind>\w+)\.(?P<rest>[^}]*?)\s*\}\}")
+_LINK = re.compile(rf"\]\((?P<date>{DATE.pattern})/(?P<entry>[a-z][a-z0-9_-]*)\)")
 STATES = ("supported", "equivalent", "contradicted", "undecided", "anecdotal", "unfair", "incomplete")
 
 
-def read_entry(
-    name: str, node: Mapping, place: Place, arms: MappingType[str, CheckedArm], foreign: dict[str, CheckedArm], problems: Problems
-) -> Entry:
-    """Entry `name`, typed; what is wrong goes to `problems`."""
-    measures = _all(Measure, node, "measures", problems)
-    references = _references(node.get("references"), problems)
-    _check_measures(measures, node, arms, problems)
-    scope = Scope(arms, measures, references, foreign)
-    claims = Claims(scope, problems).all(node.get("expect"))
-    charts = _all(Chart, node, "charts", problems)
-    tables = _all(Table, node, "tables", problems)
-    _check_views(charts, tables, node, scope, problems)
-    _check_concludes(node.get("concludes"), [claim.name for claim in claims], problems)
-    _single_seed(node, arms, bool(claims), problems)
-    concludes = node.get("concludes")
-    return Entry(
-        name=name,
-        title=_text(node, "title", problems) or name,
-        place=place,
-        notebook=_text(node, "notebook", problems),
-        question=_text(node, "question", problems),
-        notes=_text(node, "notes", problems),
-        assumed=_assumed(node.get("assumed"), problems),
-        measures=measures,
-        references=references,
-        claims=claims,
-        waivers=waivers(node.get("allow"), problems),
-        charts=charts,
-        tables=tables,
-        updates=_updates(node.get("updates"), problems),
-        conclusion=_text(node, "conclusion", problems),
-        concludes={k: v.text for k, v in concludes.items.items() if isinstance(v, Scalar)}
-        if isinstance(concludes, Mapping)
-        else {},
-    )
+class Entries:
+    """Reads the entries of one page, less their arms."""
 
+    def __init__(self, library: Library, page: PageText, problems: Problems) -> None:
+        self.library, self.page, self.problems = library, page, problems
 
-def _text(node: Mapping, key: str, problems: Problems) -> str:
-    below = node.get(key)
-    if below is None or (isinstance(below, Scalar) and below.value is None):
-        return ""
-    if not isinstance(below, Scalar):
-        problems.add(Problem("wrong-type", f"`{key}` must be text", below.place, key, "text", kind_of(below)))
-        return ""
-    return below.text
-
-
-def _all(cls: type[C], node: Mapping, key: str, problems: Problems) -> dict[str, C]:
-    below = node.get(key)
-    if below is None:
-        return {}
-    if not isinstance(below, Mapping):
-        problems.add(Problem("wrong-type", f"`{key}` must be a mapping of names", below.place, key, "a mapping", kind_of(below)))
-        return {}
-    check_names(below, key, problems)
-    found = {}
-    for name, item in below.items.items():
-        if not isinstance(item, Mapping):
-            problems.add(
-                Problem("wrong-type", f"`{name}` must be a mapping", item.place, f"{key}.{name}", "a mapping", kind_of(item))
-            )
-            continue
-        made = read(cls, item, problems, f"{key}.{name}")
-        if made is not None:
-            found[name] = made
-    return found
-
-
-def _references(node: Node | None, problems: Problems) -> dict[str, Reference]:
-    if node is None:
-        return {}
-    if not isinstance(node, Mapping):
-        problems.add(
-            Problem("wrong-type", "`references` must be a mapping of names", node.place, "references", "a mapping", kind_of(node))
+    def read(
+        self, name: str, node: Mapping, place: Place, arms: MappingType[str, CheckedArm], names: list[str], select: Select
+    ) -> Entry:
+        """Entry `name`, typed; what is wrong goes to `problems`."""
+        measures = dict(self._measures(node, arms))
+        references = self._references(node.get("references"))
+        scope = Scope(arms, tuple(names), measures, references, select)
+        claims = Claims(scope, self.problems).all(node.get("expect"))
+        charts = read_charts(node, scope, claims, self.problems)
+        notebook = self._text(node, "notebook")
+        if notebook and not NAME.fullmatch(notebook):
+            text, expected = f"`{notebook}` can't be a name", "a small letter, then letters, digits, _ or -"
+            self.problems.add(Problem("bad-name", text, node.items["notebook"].place, "notebook", expected, notebook))
+            notebook = ""
+        entry = Entry(
+            name=name,
+            title=self._text(node, "title") or name,
+            place=place,
+            notebook=notebook,
+            about=self._day(node, "about"),
+            question=self._text(node, "question"),
+            notes=self._text(node, "notes"),
+            assumed=self._assumed(node.get("assumed")),
+            measures=measures,
+            references=references,
+            claims=claims,
+            waivers=waivers(node.get("allow"), self.problems),
+            charts=charts,
+            tables=read_tables(node, scope, self.problems),
+            updates=self._updates(node.get("updates")),
+            conclusion=self._text(node, "conclusion"),
+            concludes=self._concludes(node.get("concludes"), _keys(node.get("expect"))),
+            outcome=self._outcome(node),
+            in_notebook=self.library.notebook(notebook, self.problems) if notebook else None,
         )
-        return {}
-    found = {}
-    for name, item in node.items.items():
-        path = f"references.{name}"
-        if not isinstance(item, Mapping):
-            problems.add(
-                Problem(
-                    "wrong-type",
-                    f"`{name}` must be a mapping",
-                    item.place,
-                    path,
-                    "{measure: value, source: where from}",
-                    kind_of(item),
-                )
-            )
-            continue
-        values = {k: v for k, v in item.items.items() if k not in _REFERENCE_FACTS}
-        numbers = {}
-        for key, value in values.items():
-            if isinstance(value, Scalar) and type(value.value) in (int, float):
-                numbers[key] = float(value.value)  # type: ignore[arg-type]
-            else:
-                problems.add(
-                    Problem("wrong-type", f"`{key}` must be a number", value.place, f"{path}.{key}", "a number", kind_of(value))
-                )
-        made = read(Reference, item.without(*values), problems, path, {"values": numbers})
-        if made is not None:
-            found[name] = made
-    return found
+        self._placeholders(node, entry, arms)
+        self._links(node)
+        design_notes(node, entry, arms, self.problems)
+        return entry
 
+    def _text(self, node: Mapping, key: str) -> str:
+        below = node.get(key)
+        if below is None or (isinstance(below, Scalar) and below.value is None):
+            return ""
+        if not isinstance(below, Scalar):
+            self.problems.add(wrong_type(f"`{key}`", below, key, "text"))
+            return ""
+        return below.text
 
-def _check_measures(
-    measures: MappingType[str, Measure], node: Mapping, arms: MappingType[str, CheckedArm], problems: Problems
-) -> None:
-    """A measure must exist in at least one arm; `at` must name a measure that reads for itself."""
-    below = node.get("measures")
-    for name, measure in measures.items():
-        assert isinstance(below, Mapping)
-        item = below.items[name]
-        assert isinstance(item, Mapping)
-        whys = [metric_of(arm, measure.metric) for arm in arms.values()]
-        if whys and all(whys):
-            problems.add(
-                Problem("unknown-metric", whys[0], item.items["metric"].place, f"measures.{name}.metric", got=measure.metric)
-            )
-        if measure.at is not None:
-            other = measures.get(measure.at)
-            place = item.items["at"].place
-            if other is None:
-                problems.add(
-                    Problem(
-                        "unknown-measure",
-                        f"there is no measure `{measure.at}`",
-                        place,
-                        f"measures.{name}.at",
-                        got=measure.at,
-                        hint=did_you_mean(measure.at, [m for m in measures if m != name]),
-                    )
-                )
-            elif other.at is not None:
-                problems.add(
-                    Problem("bad-value", f"`{measure.at}` reads at another measure's epoch itself", place, f"measures.{name}.at")
-                )
+    def _day(self, node: Mapping, key: str) -> str:
+        text = self._text(node, key)
+        if text and not is_day(text):
+            self.problems.add(Problem("bad-date", f"`{key}` must be a day", node.items[key].place, key, "YYYY-MM-DD", text))
+        return text
 
-
-def _check_views(
-    charts: MappingType[str, Chart], tables: MappingType[str, Table], node: Mapping, scope: Scope, problems: Problems
-) -> None:
-    for key, views in (("charts", charts), ("tables", tables)):
-        for name, view in views.items():
-            below = node.items[key]
-            assert isinstance(below, Mapping)
+    def _measures(self, node: Mapping, arms: MappingType[str, CheckedArm]) -> Iterator[tuple[str, Measure]]:
+        """The measures; each must exist in at least one arm, and `at` name a measure that reads for itself."""
+        below = node.get("measures")
+        if below is None:
+            return
+        if not isinstance(below, Mapping):
+            self.problems.add(wrong_type("`measures`", below, "measures", "a mapping of names"))
+            return
+        check_names(below, "measures", self.problems)
+        made: dict[str, Measure] = {}
+        for name, item in below.items.items():
+            if not isinstance(item, Mapping):
+                self.problems.add(wrong_type(f"`{name}`", item, f"measures.{name}", "a mapping"))
+                continue
+            measure = read(Measure, item, self.problems, f"measures.{name}")
+            if measure is not None:
+                made[name] = measure
+                yield name, measure
+        for name, measure in made.items():
             item = below.items[name]
-            assert isinstance(item, Mapping)
-            path = f"{key}.{name}"
-            if isinstance(view, Chart):
-                asked = [view.y] if isinstance(view.y, str) else view.y or []
-                _known(asked, item.get("y"), scope, path, problems, metrics=view.kind == "curves")
-                for arm in view.arms or ():
-                    if arm not in scope.arms:
-                        place = item.items["arms"].place
-                        problems.add(
-                            Problem(
-                                "unknown-arm",
-                                f"there is no arm `{arm}`",
-                                place,
-                                path,
-                                got=arm,
-                                hint=did_you_mean(arm, scope.arms),
-                            )
-                        )
+            whys = [measure_of(arm, measure) for arm in arms.values()]
+            if whys and all(whys):
+                place = place_of(item, ("metric",))
+                self.problems.add(Problem("unknown-metric", whys[0], place, f"measures.{name}.metric", got=measure.metric or ""))
+            if measure.at is not None:
+                self._at(name, measure.at, made, place_of(item, ("at",)))
+
+    def _at(self, name: str, at: str, made: MappingType[str, Measure], place: Place) -> None:
+        other = made.get(at)
+        if other is None:
+            hint = did_you_mean(at, [m for m in made if m != name])
+            self.problems.add(
+                Problem("unknown-measure", f"there is no measure `{at}`", place, f"measures.{name}.at", got=at, hint=hint)
+            )
+        elif other.at is not None:
+            self.problems.add(
+                Problem("bad-value", f"`{at}` reads at another measure's epoch itself", place, f"measures.{name}.at")
+            )
+        elif other.metric is None or other.read in ("auc", "epochs_to"):
+            self.problems.add(Problem("bad-value", f"`{at}` chooses no epoch", place, f"measures.{name}.at"))
+
+    def _references(self, node: Node | None) -> dict[str, Reference]:
+        if node is None:
+            return {}
+        if not isinstance(node, Mapping):
+            self.problems.add(wrong_type("`references`", node, "references", "a mapping of names"))
+            return {}
+        found = {}
+        for name, item in node.items.items():
+            path = f"references.{name}"
+            if not isinstance(item, Mapping):
+                self.problems.add(wrong_type(f"`{name}`", item, path, "a mapping: {measure: value, source: where from}"))
+                continue
+            values = {k: v for k, v in item.items.items() if k not in _REFERENCE_FACTS}
+            numbers = {}
+            for key, value in values.items():
+                if isinstance(value, Scalar) and type(value.value) in (int, float):
+                    numbers[key] = float(value.value)  # type: ignore[arg-type]
+                else:
+                    self.problems.add(wrong_type(f"`{key}`", value, f"{path}.{key}", "a number"))
+            made = read(Reference, item.without(*values), self.problems, path, {"values": numbers})
+            if made is not None:
+                found[name] = made
+        return found
+
+    def _concludes(self, node: Node | None, claims: list[str]) -> dict[str, str]:
+        if node is None:
+            return {}
+        if not isinstance(node, Mapping):
+            self.problems.add(wrong_type("`concludes`", node, "concludes", "a mapping of claims to states"))
+            return {}
+        found = {}
+        for name, state in node.items.items():
+            if name not in claims:
+                text, hint = f"there is no claim `{name}`", did_you_mean(name, claims)
+                self.problems.add(Problem("unknown-claim", text, node.keys[name], "concludes", got=name, hint=hint))
+            word = state.text if isinstance(state, Scalar) else ""
+            if word not in STATES:
+                text = f"`{word}` is no state of a claim"
+                self.problems.add(Problem("bad-value", text, state.place, f"concludes.{name}", ", ".join(STATES), word))
+            found[name] = word
+        return found
+
+    def _assumed(self, node: Node | None) -> tuple[str, ...]:
+        if node is None:
+            return ()
+        if not isinstance(node, Sequence):
+            self.problems.add(wrong_type("`assumed`", node, "assumed", "a list of paths: [stages.tune.head.hidden, ...]"))
+            return ()
+        found = []
+        for item in node.items:
+            if isinstance(item, Scalar) and isinstance(item.value, str):
+                found.append(item.text)
             else:
-                _known(view.columns, item.get("columns"), scope, path, problems, metrics=True)
-                try:
-                    view.format.format(mean=0.0, ci=0.0, sd=0.0, n=1, min=0.0, max=0.0)
-                except (KeyError, ValueError, IndexError) as error:
-                    problems.add(
-                        Problem(
-                            "bad-format",
-                            f"this format can't be filled in: {error}",
-                            item.items["format"].place,
-                            path,
-                            "fields mean, ci, sd, n, min, max",
-                        )
-                    )
+                self.problems.add(wrong_type("a path", item, "assumed", "text: stages.tune.head.hidden"))
+        return tuple(found)
+
+    def _updates(self, node: Node | None) -> tuple[Update, ...]:
+        if node is None:
+            return ()
+        if not isinstance(node, Sequence):
+            self.problems.add(wrong_type("`updates`", node, "updates", "a list: [{date: ..., text: ...}]"))
+            return ()
+        found = []
+        for index, item in enumerate(node.items):
+            path = f"updates.{index}"
+            if not isinstance(item, Mapping):
+                self.problems.add(wrong_type("an update", item, path, "a mapping: {date: YYYY-MM-DD, text: ...}"))
+                continue
+            said = read(WrittenUpdate, item, self.problems, path)
+            if said is None:
+                continue
+            if said.date < self.page.date:
+                text = f"an update comes after the page, which is of {self.page.date}"
+                self.problems.add(Problem("bad-date", text, item.items["date"].place, f"{path}.date", got=said.date))
+            if said.entry is not None:
+                self._entry(said.entry, item.items["entry"].place, f"{path}.entry", until=said.date)
+            found.append(Update(said.date, said.text, said.entry or ""))
+        return tuple(found)
+
+    def _outcome(self, node: Mapping) -> Outcome | None:
+        below = node.get("outcome")
+        if below is None:
+            return None
+        if not isinstance(below, Mapping):
+            self.problems.add(wrong_type("`outcome`", below, "outcome", "a mapping: {status: failed, cause: ...}"))
+            return None
+        said = read(WrittenOutcome, below, self.problems, "outcome")
+        if said is None:
+            return None
+        stages = node.get("stages")
+        if said.stage is not None and isinstance(stages, Mapping) and said.stage not in stages.items:
+            text, hint = f"there is no stage `{said.stage}`", did_you_mean(said.stage, stages.items)
+            place = below.items["stage"].place
+            self.problems.add(Problem("unknown-stage", text, place, "outcome.stage", got=said.stage, hint=hint))
+        see = [said.see] if isinstance(said.see, str) else said.see or []
+        for text in see:
+            self._entry(text, below.items["see"].place, "outcome.see")
+        return Outcome(said.status, said.stage or "", said.error or "", said.cause or "", tuple(see))
+
+    def _entry(self, text: str, place: Place, path: str, until: str = "") -> None:
+        """Tell `text` when it is no id of an entry, or of one dated after `until`."""
+        date, _, name = text.partition("/")
+        if not DATE.fullmatch(date) or not name:
+            self.problems.add(Problem("bad-reference", "this names no entry", place, path, "DATE/name", text))
+            return
+        if until and date > until:
+            message = f"an update of {until} can't tell of an entry of {date}"
+            self.problems.add(Problem("later-reference", message, place, path, got=text))
+            return
+        if self.library.entry(date, name) is None:
+            hint = self.library.near(date, name)
+            self.problems.add(Problem("unknown-entry", f"there is no entry `{text}`", place, path, got=text, hint=hint))
+
+    def _placeholders(self, node: Mapping, entry: Entry, arms: MappingType[str, CheckedArm]) -> None:
+        """What a conclusion is filled in with must be there."""
+        below = node.get("conclusion")
+        for found in _PLACEHOLDER.finditer(entry.conclusion) if below is not None else ():
+            assert below is not None
+            kind, rest = found["kind"], found["rest"].strip()
+            arm, _, measure = rest.rpartition(".")
+            code, known = "", _keys(node.get("expect"))
+            if kind == "verdict":
+                code = "" if rest in known else "unknown-claim"
+            elif kind == "measure":
+                code, known = ("", []) if arm in {*arms, *_keys(node.get("arms"))} else ("unknown-arm", list(arms))
+                rest = arm if code else rest
+                if not code and measure not in (measures := _keys(node.get("measures"))):
+                    code, known, rest = "unknown-measure", measures, measure
+            else:
+                code, known, rest = "bad-value", ["verdict", "measure"], kind
+            if code:
+                text, hint = f"`{found[0]}` can't be filled in", did_you_mean(rest, known)
+                place = self._within(below.place, found[0])
+                self.problems.add(Problem(code, text, place, "conclusion", got=rest, hint=hint))
+
+    def _links(self, node: Mapping) -> None:
+        """Links to entries that aren't there: worth knowing, no error, since prose may be ahead of its pages."""
+        for key in ("notes", "conclusion"):
+            below = node.get(key)
+            for found in _LINK.finditer(below.text) if isinstance(below, Scalar) else ():
+                assert below is not None
+                if self.library.entry(found["date"], found["entry"]) is None:
+                    text = f"this links to {found['date']}/{found['entry']}, and there is no such entry"
+                    place = self._within(below.place, found[0])
+                    self.problems.add(Problem("dead-link", text, place, key, severity=Severity.NOTE))
+
+    def _within(self, place: Place, text: str) -> Place:
+        """Where `text` stands in a text of several lines that begins at `place`."""
+        for line, row in enumerate(lines_of(self.page.text)[place.line - 1 :], place.line):
+            column = row.find(text, place.column - 1 if line == place.line else 0)
+            if column >= 0:
+                return Place(place.file, line, column + 1, len(text))
+        return place
 
 
-def _known(asked: Iterable[str], node: Node | None, scope: Scope, path: str, problems: Problems, *, metrics: bool) -> None:
-    """Tell each of `asked` that is neither a measure nor, where `metrics` may stand, a metric of any arm."""
-    places = [item.place for item in node.items] if isinstance(node, Sequence) else [node.place] if node else []
-    for text, place in zip(asked, places, strict=False):
-        if text in scope.measures:
-            continue
-        if not metrics or "/" not in text:
-            problems.add(
-                Problem(
-                    "unknown-measure",
-                    f"there is no measure `{text}`",
-                    place,
-                    path,
-                    got=text,
-                    hint=did_you_mean(text, scope.measures),
-                )
-            )
-            continue
-        whys = [metric_of(arm, text) for arm in scope.arms.values()]
-        if whys and all(whys):
-            problems.add(Problem("unknown-metric", whys[0], place, path, got=text))
-
-
-def _check_concludes(node: Node | None, claims: list[str], problems: Problems) -> None:
-    if node is None:
-        return
-    if not isinstance(node, Mapping):
-        problems.add(
-            Problem("wrong-type", "`concludes` maps claims to states", node.place, "concludes", "{claim: state}", kind_of(node))
-        )
-        return
-    for name, state in node.items.items():
-        if name not in claims:
-            problems.add(
-                Problem(
-                    "unknown-claim",
-                    f"there is no claim `{name}`",
-                    node.keys[name],
-                    "concludes",
-                    got=name,
-                    hint=did_you_mean(name, claims),
-                )
-            )
-        text = state.text if isinstance(state, Scalar) else kind_of(state)
-        if text not in STATES:
-            problems.add(
-                Problem(
-                    "bad-value", f"`{text}` is no state of a claim", state.place, f"concludes.{name}", ", ".join(STATES), text
-                )
-            )
-
-
-def _assumed(node: Node | None, problems: Problems) -> tuple[str, ...]:
-    if node is None:
-        return ()
-    if not isinstance(node, Sequence):
-        problems.add(
-            Problem(
-                "wrong-type",
-                "`assumed` is a list of paths",
-                node.place,
-                "assumed",
-                "[stages.tune.head.hidden, ...]",
-                kind_of(node),
-            )
-        )
-        return ()
-    return tuple(item.text for item in node.items if isinstance(item, Scalar))
-
-
-def _updates(node: Node | None, problems: Problems) -> tuple[Update, ...]:
-    if node is None:
-        return ()
-    if not isinstance(node, Sequence):
-        problems.add(
-            Problem("wrong-type", "`updates` is a list", node.place, "updates", "[{date: ..., text: ...}]", kind_of(node))
-        )
-        return ()
-    found = []
-    for item in node.items:
-        fields = {k: v.text for k, v in item.items.items() if isinstance(v, Scalar)} if isinstance(item, Mapping) else {}
-        unknown = set(fields) - {"date", "text", "entry"}
-        if not DATE.fullmatch(fields.get("date", "")) or not fields.get("text") or unknown:
-            problems.add(
-                Problem(
-                    "bad-update",
-                    "an update is {date: YYYY-MM-DD, text: ..., entry: DATE/name}",
-                    item.place,
-                    "updates",
-                    got=kind_of(item),
-                )
-            )
-            continue
-        found.append(Update(fields["date"], fields["text"], fields.get("entry", "")))
-    return tuple(found)
-
-
-def _single_seed(node: Mapping, arms: MappingType[str, CheckedArm], claims: bool, problems: Problems) -> None:
-    """With one seed nothing can be decided, and the page should hear it before it is run."""
-    if claims and arms and all(max(len(seeds) for seeds in arm.seeds.values()) == 1 for arm in arms.values()):
-        place = node.keys.get("seeds", node.keys.get("expect", node.place))
-        problems.add(
-            Problem(
-                "one-seed",
-                "with one seed every claim stays anecdotal",
-                place,
-                "seeds",
-                hint="five seeds decide an effect of about 1.5 sd",
-                severity=Severity.NOTE,
-            )
-        )
+def _keys(node: Node | None) -> list[str]:
+    """The names that a mapping defines, those of what can't be read included: that is told where it stands."""
+    return list(node.items) if isinstance(node, Mapping) else []

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from interpreter.check.arms import Arms
-from interpreter.check.claims import foreign_arms
-from interpreter.check.entries import read_entry
+from interpreter.check.assumed import check_assumed
+from interpreter.check.entries import Entries
 from interpreter.check.stages import Stages
 from interpreter.check.trees import Trees
 from interpreter.check.types import CheckedArm, CheckedEntry, CheckedPage
-from interpreter.errors import Place, Problem, Problems
+from interpreter.errors import Place, Problem, Problems, Severity
 from interpreter.source.nodes import Mapping, Scalar
 from interpreter.spec.library import Library
-from interpreter.spec.names import arm_ref, did_you_mean
+from interpreter.spec.names import ArmRef, did_you_mean
 from interpreter.spec.page import KINDS, PageText
 
 
@@ -30,8 +30,8 @@ class Checker:
         self.library, self.profile, self.seeds = library, profile, seeds
         self.problems = Problems()
         self.trees = Trees(library, self.problems)
-        self._arms: dict[str, dict[str, CheckedArm]] = {}
-        self._reading: list[str] = []
+        self._arms: dict[str, Arms] = {}
+        self._stages: dict[str, Stages] = {}
 
     def page(self, page: PageText) -> CheckedPage:
         """The whole page. Raises: PageError."""
@@ -40,117 +40,107 @@ class Checker:
         self._components(page)
         entries = [self._entry(page, name, node) for name, node in page.entries.items()]
         self.problems.raise_if_fatal()
-        return CheckedPage(page, self.profile, tuple(entries), tuple(sorted(self.problems.found, key=Problem.order)))
+        reached = {f"{arm.entry_id}/{arm.name}": arm for arms in self._arms.values() for arm in arms.found()}
+        return CheckedPage(page, self.profile, tuple(entries), tuple(sorted(self.problems.found, key=Problem.order)), reached)
 
     def _components(self, page: PageText) -> None:
         """Every component that the page defines, used or not."""
         place = page.tree.place
         root = Mapping(place, {p: Mapping(place, dict(page.components[p]), {}) for p in KINDS}, {})
-        stages = Stages(self.trees, page, self.problems)
+        stages = self._stages_of(page)
         for plural in KINDS:
             for name, node in page.components[plural].items():
                 stages.component(plural, node, root, f"{plural}.{name}")
 
+    def _stages_of(self, page: PageText) -> Stages:
+        if page.file not in self._stages:
+            self._stages[page.file] = Stages(self.trees, page, self.problems)
+        return self._stages[page.file]
+
     def _entry(self, page: PageText, name: str, node: Mapping) -> CheckedEntry:
         before = len(self.problems.found)
-        entry_id = f"{page.date}/{name}"
         entries = page.tree.items["entries"]
         assert isinstance(entries, Mapping)
-        arms = self.arms(page, name, node)
+        arms = self._arms_of(page, name, node)
+        own = arms.all()
+        self._unused_stages(arms, own)
         foreign: dict[str, CheckedArm] = {}
-        for text, place in foreign_arms(node.get("expect")):
-            self._foreign(text, place, page, foreign)
-        for arm in arms.values():
-            for stage in arm.chain:
-                origin = stage.origin
-                if origin.kind == "result" and origin.entry:
-                    self._foreign(f"{origin.entry}/{origin.arm}", stage.place, page, foreign, stage=origin.stage)
-                elif origin.kind == "result" and origin.arm:
-                    self._has_stage(arms.get(origin.arm), origin.arm, origin.stage, stage.place, arms)
-        entry = read_entry(name, node, entries.keys[name], arms, foreign, self.problems)
-        return CheckedEntry(entry_id, entry, arms, foreign, tuple(self.problems.found[before:]))
 
-    def arms(self, page: PageText, name: str, node: Mapping) -> dict[str, CheckedArm]:
-        """The arms of entry `name`, read once."""
+        def select(ref: ArmRef, place: Place) -> list[tuple[str, CheckedArm]] | None:
+            """The arms that a claim names, under the names it knows them by."""
+            if ref.date > page.date:
+                self.problems.add(_later(ref, page.date, place))
+                return None
+            found = arms.selected(ref, place)
+            if found is None:
+                return None
+            if ref.entry and found and found[0].entry_id != arms.entry_id:
+                named = [(f"{arm.entry_id}/{arm.name}", arm) for arm in found]
+                foreign.update(named)
+                return named
+            return [(arm.name, arm) for arm in found]
+
+        entry = Entries(self.library, page, self.problems).read(name, node, entries.keys[name], own, arms.names(), select)
+        self._profiles(arms, node)
+        check_assumed(node, arms.root, self.trees, page, self.problems)
+        for what, arm in {w: a for a in own.values() for s in a.chain for w in s.unbuilt}.items():
+            place = arms.stages.unbuilt.get(what, arm.place)
+            where = place if place.file == page.file else arm.place
+            text = f"{what}: not built yet, so that what needs it is planned and not run"
+            self.problems.add(Problem("not-built-yet", text, where, f"arms.{arm.base}", severity=Severity.NOTE))
+        return CheckedEntry(arms.entry_id, entry, own, foreign, tuple(self.problems.found[before:]))
+
+    def _arms_of(self, page: PageText, name: str, node: Mapping) -> Arms:
+        """What reads the arms of entry `name`, made once."""
         entry_id = f"{page.date}/{name}"
-        if entry_id in self._arms:
-            return self._arms[entry_id]
-        self._reading.append(entry_id)
-        root = self.trees.root(page, node, self.profile, required=True)
-        if self.seeds is not None:
-            place = node.keys.get("seeds", node.place)
-            root = root.put("seeds", Scalar(place, self.seeds, str(self.seeds)), place)
-        stages = Stages(self.trees, page, self.problems)
-        self._unused(root, stages, node)
-        found = Arms(stages, entry_id, root, self.problems).all(node.get("arms"), node.place)
-        self._reading.pop()
-        self._arms[entry_id] = found
-        return found
+        if entry_id not in self._arms:
+            root = self.trees.root(page, node, self.profile, required=True)
+            if self.seeds is not None:
+                place = node.keys.get("seeds", node.place)
+                root = root.put("seeds", Scalar(place, self.seeds, str(self.seeds)), place)
+            self._arms[entry_id] = Arms(
+                self._stages_of(page),
+                entry_id,
+                root,
+                node.get("arms"),
+                node.place,
+                lambda ref, place: self._elsewhere(ref, place, page),
+            )
+        return self._arms[entry_id]
 
-    def _unused(self, root: Mapping, stages: Stages, node: Mapping) -> None:
+    def _profiles(self, arms: Arms, node: Mapping) -> None:
+        """Paths of the profiles that are not applied now lead somewhere too."""
+        profiles = node.get("profiles")
+        for name, changes in profiles.items.items() if isinstance(profiles, Mapping) else ():
+            if name != self.profile:
+                self.trees.change(arms.root, changes, f"profiles.{name}")
+
+    def _unused_stages(self, arms: Arms, own: dict[str, CheckedArm]) -> None:
         """Stages that no arm names are read too, so that what is wrong in them is told."""
-        known = root.items["stages"]
+        known = arms.root.items["stages"]
         assert isinstance(known, Mapping)
-        if not known.items:
-            self.problems.add(
-                Problem(
-                    "missing-key", "`stages` is missing: arms are chains of stages", node.place, "stages", "a mapping of names"
-                )
-            )
+        needs_none = own and all(arm.chain[0].kind == "import" for arm in own.values())
+        if not known.items and not needs_none:
+            text = "`stages` is missing: arms are chains of stages"
+            self.problems.add(Problem("missing-key", text, known.place, "stages", "a mapping of names"))
+        used = {stage.name for arm in own.values() for stage in arm.chain}
         for name, below in known.items.items():
-            stages.stage(name, below, root)
+            if name not in used:
+                arms.stages.stage(name, below, arms.root)
 
-    def _foreign(self, text: str, place: Place, page: PageText, found: dict[str, CheckedArm], stage: str = "") -> None:
-        """Put the arm that `text` (DATE/entry/arm) names into `found`."""
-        ref = arm_ref(text)
-        if ref is None:
-            self.problems.add(
-                Problem("bad-reference", "this names no arm of another entry", place, got=text, expected="DATE/entry/arm")
-            )
-            return
+    def _elsewhere(self, ref: ArmRef, place: Place, page: PageText) -> list[CheckedArm] | None:
+        """The arms of another entry that `ref`, written on `page`, names; None with what is wrong."""
         if ref.date > page.date:
-            self.problems.add(
-                Problem(
-                    "later-reference",
-                    f"a page refers to its own date or an earlier one; {ref.date} is after {page.date}",
-                    place,
-                    got=text,
-                )
-            )
-            return
-        entry = self.library.entry(ref.date, ref.entry)
-        if entry is None:
-            names = [n for p in self.library.dated(ref.date) for n in p.entries]
-            self.problems.add(
-                Problem(
-                    "unknown-entry",
-                    f"there is no entry `{ref.date}/{ref.entry}`",
-                    place,
-                    got=text,
-                    hint=did_you_mean(ref.entry, names) if names else f"no page is dated {ref.date}",
-                )
-            )
-            return
-        entry_id = f"{ref.date}/{ref.entry}"
-        if entry_id in self._reading:
-            self.problems.add(Problem("cycle", f"`{text}` leads back to itself", place, got=text))
-            return
-        arms = self.arms(entry[0], ref.entry, entry[1])
-        if self._has_stage(arms.get(ref.arm), text, stage, place, arms):
-            found[text] = arms[ref.arm]
+            self.problems.add(_later(ref, page.date, place))
+            return None
+        found = self.library.entry(ref.date, ref.entry)
+        if found is None:
+            text, hint = f"there is no entry `{ref.date}/{ref.entry}`", self.library.near(ref.date, ref.entry)
+            self.problems.add(Problem("unknown-entry", text, place, got=str(ref), hint=hint))
+            return None
+        return self._arms_of(found[0], ref.entry, found[1]).selected(ArmRef("", "", ref.arm, ref.point), place)
 
-    def _has_stage(self, arm: CheckedArm | None, text: str, stage: str, place: Place, arms: dict[str, CheckedArm]) -> bool:
-        if arm is None:
-            self.problems.add(
-                Problem(
-                    "unknown-arm", f"there is no arm `{text}`", place, got=text, hint=did_you_mean(text.rpartition("/")[2], arms)
-                )
-            )
-            return False
-        fits = [s.name for s in arm.chain if s.kind == "fit"]
-        if stage and stage not in fits:
-            self.problems.add(
-                Problem("unknown-stage", f"arm `{text}` has no fit `{stage}`", place, got=stage, hint=did_you_mean(stage, fits))
-            )
-            return False
-        return True
+
+def _later(ref: ArmRef, own: str, place: Place) -> Problem:
+    text = f"a page refers to its own date or an earlier one; {ref.date} is after {own}"
+    return Problem("later-reference", text, place, got=str(ref))

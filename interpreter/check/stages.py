@@ -2,59 +2,66 @@
 
 from __future__ import annotations
 
-from typing import TypeVar, cast
+from dataclasses import replace
+from typing import Any, TypeVar, cast
 
 from interpreter import catalog
-from interpreter.check.trees import STAGE_PARTS, Trees
-from interpreter.check.types import CheckedStage, Origin
-from interpreter.errors import Problem, Problems
-from interpreter.source.nodes import Mapping, Node, Scalar, kind_of, locate
-from interpreter.spec.base import Component, Config
+from interpreter.check.fitting import evaluated_metrics, fits_together
+from interpreter.check.origins import Origins
+from interpreter.check.trees import STAGE_PARTS, UNREAD, Trees
+from interpreter.check.types import CheckedStage, Scores
+from interpreter.errors import Place, Problem, Problems
+from interpreter.source.nodes import Mapping, Node, Scalar, place_of, plain
+from interpreter.spec.base import Component, Config, unbuilt
+from interpreter.spec.canonical import canonical
 from interpreter.spec.components.contract import Dataset, Model, Objective
+from interpreter.spec.components.models import Head
 from interpreter.spec.components.schedules import Schedule
-from interpreter.spec.names import CHECKPOINT, did_you_mean, result_ref
+from interpreter.spec.grammar import STAGE_FORMS, WrittenEvaluate, WrittenFit, WrittenProbe, WrittenScore, keys
+from interpreter.spec.names import did_you_mean
 from interpreter.spec.page import KINDS, PageText
-from interpreter.spec.stages import EVALUATE_KEYS, FIT_KEYS, NOT_BUILT_KEYS, NOT_BUILT_KINDS, Keep, Start
-from interpreter.spec.typed import read
+from interpreter.spec.stages import At, Keep, Pick
+from interpreter.spec.typed import read, wrong_type
 
 T = TypeVar("T", bound=Config)
+_RUNS = ("fit", "evaluate")  # kinds of stages that this release can run; probes and scores are checked and planned
 
 
 class Stages:
-    """Reads stages of one page's trees."""
+    """Reads stages of one page's trees. What is equal is read once: a sweep of a thousand points has few different parts."""
 
     def __init__(self, trees: Trees, page: PageText, problems: Problems) -> None:
         self.trees, self.page, self.problems = trees, page, problems
+        self.origins = Origins(page, problems)
+        self.unbuilt: dict[str, Place] = {}  # what can't be run yet, in words -> where it is first asked for
+        self._typed: dict[tuple[str, str, str], Any] = {}
 
     def component(self, plural: str, node: Node, root: Mapping, path: str) -> Component | None:
         """The typed config of a component written as a name or a mapping, or None with what is wrong."""
+        found = self._component(plural, node, root, path)
+        return found[0] if found is not None else None
+
+    def _component(
+        self, plural: str, node: Node, root: Mapping, path: str, trail: tuple[Place, ...] = ()
+    ) -> tuple[Component, Mapping] | None:
+        """The same, with the mapping it was read from: what it names and extends written out. `trail`: what it is inside of."""
+        if node.place in trail:
+            text = f"this {KINDS[plural]} is inside itself"
+            self.problems.add(Problem("cycle", text, node.place, path.partition(".")[0], hint="name another one"))
+            return None
         mapping = self.trees.component(plural, node, root, self.page)
         if mapping is None:
             return None
         kind = KINDS[plural]
         if kind == "schedule":
-            return cast("Component | None", read(catalog.load(catalog.SCHEDULE), mapping, self.problems, path))
+            schedule = self._read(catalog.load(catalog.SCHEDULE), mapping, path)
+            return (cast("Component", schedule), mapping) if schedule is not None else None
         named = mapping.get("type")
-        known = catalog.types(kind)
         if not isinstance(named, Scalar):
-            self.problems.add(
-                Problem(
-                    "missing-key", f"this {kind} has no `type`", mapping.place, path, expected=f"type: one of {', '.join(known)}"
-                )
-            )
+            expected = f"type: one of {', '.join(catalog.types(kind))}"
+            self.problems.add(Problem("missing-key", f"this {kind} has no `type`", mapping.place, path, expected=expected))
             return None
-        if named.text in catalog.NOT_BUILT.get(kind, ()):
-            self.problems.add(
-                Problem(
-                    "not-built-yet",
-                    f"the {kind} type `{named.text}` is not built yet",
-                    named.place,
-                    f"{path}.type",
-                    got=named.text,
-                )
-            )
-            return None
-        if named.text not in known:
+        if catalog.find(kind, named.text) is None:
             self.problems.add(
                 Problem(
                     f"unknown-{kind}",
@@ -62,255 +69,217 @@ class Stages:
                     named.place,
                     f"{path}.type",
                     got=named.text,
-                    hint=did_you_mean(named.text, known),
+                    hint=did_you_mean(named.text, catalog.types(kind)),
                 )
             )
             return None
-        return read(catalog.config_class(kind, named.text), mapping, self.problems, path)
+        cls = catalog.config_class(kind, named.text)
+        inner: dict[str, Any] = {}
+        whole = mapping
+        for key, below in cls.nested.items():
+            if key in mapping.items:
+                found = self._component(below, mapping.items[key], root, f"{path}.{key}", (*trail, node.place))
+                if found is None:
+                    return None
+                inner[key] = found[0]
+                whole = whole.put(key, found[1], mapping.keys[key])
+        made = self._read(cls, mapping, path, inner)
+        return (made, whole) if made is not None else None
+
+    def _read(self, cls: type[T], mapping: Mapping, path: str, extra: dict[str, Any] | None = None) -> T | None:
+        inner = {key: id(value) for key, value in (extra or {}).items()}
+        try:
+            known = (cls.__qualname__, canonical(plain(mapping)), canonical(inner))
+        except (TypeError, ValueError):
+            return read(cls, mapping, self.problems, path, extra)
+        if known not in self._typed:
+            made = read(cls, mapping, self.problems, path, extra)
+            if made is None:
+                return None
+            self._typed[known] = (made, extra)  # `extra` is kept, so that its ids stay its own
+        return cast("T", self._typed[known][0])
 
     def stage(self, name: str, node: Node, root: Mapping) -> CheckedStage | None:
         """The stage called `name`, or None with what is wrong with it."""
         path = f"stages.{name}"
-        if not isinstance(node, Mapping):
-            self.problems.add(
-                Problem("wrong-type", f"stage `{name}` must be a mapping", node.place, path, "a mapping", kind_of(node))
-            )
+        if isinstance(node, Scalar) and node.text == UNREAD:
             return None
-        kinds = [key for key in ("fit", "evaluate", *NOT_BUILT_KINDS) if key in node.items]
+        if not isinstance(node, Mapping):
+            self.problems.add(wrong_type(f"stage `{name}`", node, path, "a mapping"))
+            return None
+        kinds = [key for key in STAGE_FORMS if key in node.items]
         if len(kinds) != 1:
-            self.problems.add(
-                Problem(
-                    "stage-kind",
-                    f"stage `{name}` must say what it does",
-                    node.place,
-                    path,
-                    "one of fit, evaluate",
-                    ", ".join(kinds) or "neither",
-                )
-            )
+            text = f"stage `{name}` must say what it does"
+            expected, got = f"one of {', '.join(STAGE_FORMS)}", ", ".join(kinds) or "none of them"
+            self.problems.add(Problem("stage-kind", text, node.place, path, expected, got))
             return None
         kind = kinds[0]
-        if kind in NOT_BUILT_KINDS:
-            self.problems.add(Problem("not-built-yet", f"`{kind}` stages are not built yet", node.keys[kind], path))
+        form = self._form(kind, node, path)
+        found = {
+            key: self._component(STAGE_PARTS[key], node.items[key], root, f"{path}.{key}")
+            for key in keys(STAGE_FORMS[kind])
+            if key in STAGE_PARTS and key in node.items
+        }
+        parts = {key: part for key, part in found.items() if part is not None}
+        if form is None or len(parts) < len(found):
             return None
-        known = FIT_KEYS if kind == "fit" else EVALUATE_KEYS
-        for key in node.items:
-            if key in NOT_BUILT_KEYS:
-                self.problems.add(Problem("not-built-yet", f"`{key}` is not built yet", node.keys[key], f"{path}.{key}"))
-            elif key not in known:
-                self.problems.add(
-                    Problem(
-                        "unknown-key",
-                        f"a {kind} stage has no key `{key}`",
-                        node.keys[key],
-                        f"{path}.{key}",
-                        got=key,
-                        hint=did_you_mean(key, known),
-                    )
-                )
-        return self._fit(name, node, root, path) if kind == "fit" else self._evaluate(name, node, root, path)
+        made = {"fit": self._fit, "evaluate": self._evaluate, "probe": self._probe, "score": self._score}[kind]
+        stage = made(name, node, form, {key: config for key, (config, _) in parts.items()}, path)
+        written = Mapping(node.place, {**node.items, **{key: whole for key, (_, whole) in parts.items()}}, node.keys)
+        return replace(stage, written=written) if stage is not None else None
 
-    def _fit(self, name: str, node: Mapping, root: Mapping, path: str) -> CheckedStage | None:
-        parts: dict[str, Component | None] = {}
-        for key in ("fit", "data", "model", "schedule"):
-            below = node.get(key)
-            if below is None:
-                self.problems.add(
-                    Problem("missing-key", f"stage `{name}` has no `{key}`", node.place, path, expected=f"a key `{key}`")
-                )
-                parts[key] = None
-            else:
-                parts[key] = self.component(STAGE_PARTS[key], below, root, f"{path}.{key}")
-        head = self._part(catalog.load(catalog.HEAD), node, "head", path)
-        keep = self._part(Keep, node, "keep", path)
-        origin = self._origin(node, path)
+    def _form(self, kind: str, node: Mapping, path: str) -> Config | None:
+        """The keys of a stage, less those that name components: they are read by themselves."""
+        cls = STAGE_FORMS[kind]
+        before = len(self.problems.found)
+        form = self._read(cls, node, path)
+        if form is None and len(self.problems.found) == before:
+            return read(cls, node, self.problems, path)
+        return form
+
+    def _fit(self, name: str, node: Mapping, form: Config, parts: dict[str, Component], path: str) -> CheckedStage | None:
+        assert isinstance(form, WrittenFit)
         data, objective, model = parts["data"], parts["fit"], parts["model"]
-        schedule = cast("Schedule | None", parts["schedule"])
-        if None in (data, objective, model, schedule, head, keep, origin):
-            return None
+        schedule = cast("Schedule", parts["schedule"])
         assert isinstance(data, Dataset) and isinstance(objective, Objective) and isinstance(model, Model)
-        assert keep is not None and origin is not None
+        origin = self.origins.read(node.get("start"), form.start, path)
+        scores = self._scores(data, node, "data", path)
+        if origin is None or scores is None:
+            return None
         stage = CheckedStage(
             name,
             "fit",
             node.place,
             data,
-            _called(node.items["data"]),
+            called(node.items["data"]),
             objective=objective,
             model=model,
-            head=head,
+            model_name=called(node.items["model"]),
+            model_place=node.items["model"].place,
+            head=form.head or Head(),
             schedule=schedule,
-            keep=keep,
+            keep=_keep(form.keep, data),
             origin=origin,
+            thaw=form.thaw,
+            average=form.average,
+            scores=scores,
+            unbuilt=self._unbuilt("fit", {**parts, "thaw": form.thaw, "average": form.average}, node),
         )
-        self._fits_together(stage, node, path)
+        fits_together(stage, node, path, self.problems)
         return stage
 
-    def _part(self, cls: type[T], node: Mapping, key: str, path: str) -> T | None:
-        below = node.get(key)
-        if below is None:
-            return cls()
-        if isinstance(below, Mapping):
-            return read(cls, below, self.problems, f"{path}.{key}")
-        self.problems.add(
-            Problem("wrong-type", f"`{key}` must be a mapping", below.place, f"{path}.{key}", "a mapping", kind_of(below))
+    def _evaluate(self, name: str, node: Mapping, form: Config, parts: dict[str, Component], path: str) -> CheckedStage | None:
+        assert isinstance(form, WrittenEvaluate)
+        data = parts["evaluate"]
+        assert isinstance(data, Dataset)
+        splits = data.facts().splits
+        part = form.part or ("test" if "test" in splits else "val")
+        if not self._has(part, data, node, path):
+            return None
+        evaluated_metrics(form.metrics, node, path, self.problems)
+        return CheckedStage(
+            name,
+            "evaluate",
+            node.place,
+            data,
+            called(node.items["evaluate"]),
+            part=part,
+            checkpoint=form.checkpoint or "",
+            unbuilt=self._unbuilt("evaluate", parts, node),
         )
-        return None
 
-    def _origin(self, node: Mapping, path: str) -> Origin | None:
-        start = node.get("start")
-        if start is None:
-            return Origin("previous")
-        if isinstance(start, Scalar) and start.value == "random":
-            return Origin("random")
-        if not isinstance(start, Mapping):
-            self.problems.add(
-                Problem(
-                    "wrong-type",
-                    "`start` must say where the weights come from",
-                    start.place,
-                    f"{path}.start",
-                    "random, {from: stage@best} or {file: name, sha256: ...}",
-                    kind_of(start),
-                )
-            )
+    def _probe(self, name: str, node: Mapping, form: Config, parts: dict[str, Component], path: str) -> CheckedStage | None:
+        assert isinstance(form, WrittenProbe)
+        data, objective = parts["data"], parts["probe"]
+        assert isinstance(data, Dataset) and isinstance(objective, Objective)
+        at = form.at
+        stage = CheckedStage(
+            name,
+            "probe",
+            node.place,
+            data,
+            called(node.items["data"]),
+            objective=objective,
+            head=form.head or Head(),
+            schedule=cast("Schedule", parts["schedule"]),
+            # What a range of epochs comes to depends on the fit's length: the chain writes it out.
+            at=(at,) if isinstance(at, str) else () if isinstance(at, At) else tuple(at),
+            at_range=at if isinstance(at, At) else None,
+            pick=form.pick or Pick(),
+            unbuilt=self._unbuilt("probe", parts, node),
+        )
+        fits_together(stage, node, path, self.problems)
+        return stage
+
+    def _score(self, name: str, node: Mapping, form: Config, parts: dict[str, Component], path: str) -> CheckedStage | None:
+        assert isinstance(form, WrittenScore)
+        data = parts["score"]
+        assert isinstance(data, Dataset)
+        if not self._has(form.part, data, node, path):
             return None
-        said = read(Start, start, self.problems, f"{path}.start")
-        if said is None:
-            return None
-        if said.file is not None:
-            return Origin("file", said.take, file=said.file, sha256=said.sha256 or "")
-        assert said.source is not None
-        ref, place = result_ref(said.source), start.items["from"].place
+        return CheckedStage(
+            name,
+            "score",
+            node.place,
+            data,
+            called(node.items["score"]),
+            part=form.part,
+            checkpoint=form.checkpoint,
+            replicates=form.replicates,
+            unbuilt=self._unbuilt("score", parts, node),
+        )
+
+    def _unbuilt(self, kind: str, parts: dict[str, Any], node: Mapping) -> tuple[str, ...]:
+        """What of a stage can't be run yet, in words; where each was first asked for is remembered."""
+        found = [] if kind in _RUNS else [(f"`{kind}` stages", kind)]
+        for key, part in parts.items():
+            if part is None:
+                continue
+            what = f"`{key}`"
+            if key in STAGE_PARTS:
+                kind_of_part = KINDS[STAGE_PARTS[key]]
+                type_ = getattr(part, "type", "")
+                what = f"the {kind_of_part} type `{type_}`" if type_ else f"the {kind_of_part}"
+                if type_ and not catalog.built(kind_of_part, type_):
+                    found.append((what, key))
+                    continue
+            found += [(f"`{'.'.join(path)}` of {what}" if path else what, key) for path in unbuilt(part)]
+        for what, key in found:
+            self.unbuilt.setdefault(what, node.items[key].place if key in node.items else node.place)
+        return tuple(dict.fromkeys(what for what, _ in found))
+
+    def _has(self, part: str, data: Dataset, node: Mapping, path: str) -> bool:
+        splits = data.facts().splits
+        if part in splits:
+            return True
+        place = node.items["part"].place if "part" in node.items else node.place
+        text = f"this dataset has no split `{part}`"
+        self.problems.add(Problem("unknown-split", text, place, f"{path}.part", ", ".join(splits), part))
+        return False
+
+    def _scores(self, data: Dataset, node: Mapping, key: str, path: str) -> tuple[Scores, ...] | None:
+        """The score stages that a subset of `data` is chosen by; None with what is wrong."""
+        subset = getattr(data, "subset", None)
+        if subset is None:
+            return ()
+        place: Place = place_of(node, (key, "subset", "scored_by", "result"))
+        ref = self.origins.result(subset.scored_by.result, place, f"{path}.{key}.subset.scored_by.result")
         if ref is None:
-            self.problems.add(
-                Problem(
-                    "bad-reference",
-                    "this names no checkpoint",
-                    place,
-                    f"{path}.start.from",
-                    "stage@best, arm.stage@last or DATE/entry/arm.stage@best",
-                    said.source,
-                )
-            )
-            return None
-        if ref.point:
-            self.problems.add(
-                Problem("not-built-yet", "points of sweeps are not built yet", place, f"{path}.start.from", got=said.source)
-            )
-            return None
-        if ref.date > self.page.date:
-            self.problems.add(
-                Problem("later-reference", f"{ref.date} is after this page's date", place, f"{path}.start.from", got=said.source)
-            )
             return None
         entry = f"{ref.date}/{ref.entry}" if ref.entry else ""
-        return Origin("result", said.take, entry, ref.arm, ref.stage, ref.checkpoint)
-
-    def _evaluate(self, name: str, node: Mapping, root: Mapping, path: str) -> CheckedStage | None:
-        data = self.component("datasets", node.items["evaluate"], root, f"{path}.evaluate")
-        if not isinstance(data, Dataset):
-            return None
-        splits = data.facts().splits
-        part = node.get("part")
-        chosen = part.text if isinstance(part, Scalar) else ("test" if "test" in splits else "val")
-        if chosen not in splits:
-            self.problems.add(
-                Problem(
-                    "unknown-split",
-                    f"this dataset has no split `{chosen}`",
-                    part.place if part else node.place,
-                    f"{path}.part",
-                    ", ".join(splits),
-                    chosen,
-                )
-            )
-            return None
-        checkpoint = node.get("checkpoint")
-        rule = checkpoint.text if isinstance(checkpoint, Scalar) else "best"
-        if checkpoint is not None and not CHECKPOINT.fullmatch(rule):
-            self.problems.add(
-                Problem(
-                    "bad-value",
-                    f"`checkpoint` can't be {rule!r}",
-                    checkpoint.place,
-                    f"{path}.checkpoint",
-                    "best, last or epoch-N",
-                    rule,
-                )
-            )
-            return None
-        return CheckedStage(name, "evaluate", node.place, data, _called(node.items["evaluate"]), part=chosen, checkpoint=rule)
-
-    def _fits_together(self, stage: CheckedStage, node: Mapping, path: str) -> None:
-        """What types alone can't tell: the objective suits the data, the model takes its examples, `keep` can be measured."""
-        assert stage.objective is not None and stage.model is not None
-        facts = stage.data.facts()
-        if facts.task != stage.objective.task:
-            self.problems.add(
-                Problem(
-                    "objective-misfit",
-                    f"the objective wants a {stage.objective.task} target, and this dataset's is {facts.task}",
-                    node.items["fit"].place,
-                    f"{path}.fit",
-                )
-            )
-        if "train" not in facts.splits:
-            self.problems.add(
-                Problem("unknown-split", "this dataset has no training split", node.items["data"].place, f"{path}.data")
-            )
-        if facts.shape is not None and (why := stage.model.misfit(facts.shape)):
-            self.problems.add(Problem("model-misfit", f"the model {why}", node.items["model"].place, f"{path}.model"))
-        stopping = stage.schedule.early_stopping if stage.schedule is not None else None
-        if stopping is not None and (problem := metric_problem(stage, *stopping.monitor.split("/", 1))):
-            self.problems.add(
-                Problem(
-                    "unknown-metric",
-                    f"early stopping can't watch `{stopping.monitor}`: {problem}",
-                    locate(node, ("schedule", "early_stopping", "monitor"))[1],
-                    f"{path}.schedule.early_stopping.monitor",
-                )
-            )
-        problem = metric_problem(stage, *stage.keep.best.split("/", 1)) if "/" in stage.keep.best else "write split/name"
-        if problem:
-            keep = node.get("keep")
-            place = keep.items["best"].place if isinstance(keep, Mapping) and "best" in keep.items else node.place
-            self.problems.add(
-                Problem(
-                    "unknown-metric",
-                    f"the best checkpoint can't be chosen by `{stage.keep.best}`: {problem}",
-                    place,
-                    f"{path}.keep.best",
-                )
-            )
-        asked = node.get("metrics")
-        for item in asked.items if asked is not None and not isinstance(asked, (Scalar, Mapping)) else ():
-            if isinstance(item, Scalar) and item.text not in stage.objective.metrics:
-                self.problems.add(
-                    Problem(
-                        "unknown-metric",
-                        f"this objective has no metric `{item.text}`",
-                        item.place,
-                        f"{path}.metrics",
-                        got=item.text,
-                        hint=did_you_mean(item.text, stage.objective.metrics),
-                    )
-                )
+        arm = f"{ref.arm}[{ref.point}]" if ref.point else ref.arm
+        return (Scores(entry, arm, ref.stage, subset.scored_by.seed, place),)
 
 
-def metric_problem(stage: CheckedStage, split: str, metric: str) -> str:
-    """Why a fit logs no metric `split/metric`, with a hint; "" when it does."""
-    assert stage.objective is not None
-    splits = stage.data.facts().splits
-    if split not in ("train", "val") or split not in splits:
-        known = [s for s in ("train", "val") if s in splits]
-        return f"a fit measures {' and '.join(f'`{s}`' for s in known)}; {did_you_mean(split, known)}"
-    if metric not in stage.objective.metrics:
-        return f"`{split}` has no metric `{metric}`; {did_you_mean(metric, stage.objective.metrics)}"
-    return ""
+def _keep(said: Keep | None, data: Dataset) -> Keep:
+    """What a fit keeps: without a validation split, and unless the page says otherwise, the best by its training loss."""
+    keep = said or Keep()
+    if "best" not in keep.model_fields_set and "val" not in data.facts().splits:
+        return keep.model_copy(update={"best": "train/loss"})
+    return keep
 
 
-def _called(node: Node) -> str:
+def called(node: Node) -> str:
     """What the page calls a component: its name, or its type where it is written out."""
     if isinstance(node, Scalar):
         return node.text

@@ -6,16 +6,26 @@ A path that goes on through a name (`stages.lba.schedule.epochs`) changes a copy
 
 from __future__ import annotations
 
-from interpreter.catalog import NOT_BUILT, types
+from interpreter import catalog
 from interpreter.errors import Place, Problem, Problems
 from interpreter.source.nodes import Mapping, Node, Scalar, Sequence, kind_of, merge
 from interpreter.spec.library import Library
-from interpreter.spec.names import component_ref, did_you_mean, stage_ref
+from interpreter.spec.names import component_ref, did_you_mean, result_ref, stage_ref
 from interpreter.spec.page import KINDS, PageText
+from interpreter.spec.typed import wrong_type
 
 ROOTS = (*KINDS, "stages", "seeds")
+UNREAD = "\0"  # the text of a stage that is defined elsewhere and can't be read: that was told, and chains may name it
 # Which key of a stage names a component of which kind.
-STAGE_PARTS = {"fit": "objectives", "evaluate": "datasets", "data": "datasets", "model": "models", "schedule": "schedules"}
+STAGE_PARTS = {
+    "fit": "objectives",
+    "probe": "objectives",
+    "evaluate": "datasets",
+    "score": "datasets",
+    "data": "datasets",
+    "model": "models",
+    "schedule": "schedules",
+}
 
 
 class Trees:
@@ -64,11 +74,7 @@ class Trees:
     def change(self, root: Mapping, changes: Node, path: str) -> Mapping:
         """`root` with every change of a `set` or a profile applied, in the order written."""
         if not isinstance(changes, Mapping):
-            self.problems.add(
-                Problem(
-                    "wrong-type", "changes are a mapping of paths to values", changes.place, path, "a mapping", kind_of(changes)
-                )
-            )
+            self.problems.add(wrong_type("changes", changes, path, "a mapping of paths to values"))
             return root
         for dotted, node in changes.items.items():
             steps = dotted.split(".")
@@ -93,6 +99,9 @@ class Trees:
 
     def _put(self, node: Node, steps: list[str], value: Node, place: Place, dotted: str, depth: int) -> Node:
         if not steps:
+            named = isinstance(node, Scalar) and isinstance(node.value, str) and depth >= 2
+            if named and isinstance(value, Mapping) and not {"type", "extends"} & set(value.items):
+                value = value.put("extends", node, node.place)  # settings for what is named here: a changed copy of it
             return merge(node, value)
         step, rest = steps[0], steps[1:]
         if isinstance(node, Scalar) and isinstance(node.value, str) and depth >= 2:
@@ -130,10 +139,7 @@ class Trees:
         out = Mapping(stages.place, {}, {})
         for name, node in stages.items.items():
             if isinstance(node, Scalar):
-                found = self._imported_stage(node, page, profile, trail)
-                if found is None:
-                    continue
-                node = found
+                node = self._imported_stage(node, page, profile, trail) or Scalar(node.place, None, UNREAD)
             out = out.put(name, node, stages.keys[name])
         return out
 
@@ -168,6 +174,8 @@ class Trees:
         stages = root.items["stages"]
         assert isinstance(stages, Mapping)
         stage = stages.get(ref.name)
+        if isinstance(stage, Scalar) and stage.text == UNREAD:
+            return None
         if not isinstance(stage, Mapping):
             self.problems.add(
                 Problem(
@@ -184,17 +192,17 @@ class Trees:
             if part is not None:
                 whole = self.component(plural, part, root, other_page)
                 if whole is not None:
+                    whole = _absolute(whole, ("subset", "scored_by", "result"), f"{ref.date}/{ref.entry}")
                     stage = stage.put(key, whole, stage.keys[key])
-        return stage
+        return _absolute(stage, ("start", "from"), f"{ref.date}/{ref.entry}")
 
     def _no_entry(self, node: Scalar, date: str, name: str) -> Problem:
-        names = [entry for p in self.library.dated(date) for entry in p.entries]
         return Problem(
             "unknown-entry",
             f"there is no entry `{date}/{name}`",
             node.place,
             got=node.text,
-            hint=did_you_mean(name, names) if names else f"no page is dated {date}",
+            hint=self.library.near(date, name),
         )
 
     def component(self, plural: str, node: Node, root: Mapping, page: PageText, trail: tuple[str, ...] = ()) -> Mapping | None:
@@ -237,7 +245,7 @@ class Trees:
         if ref is not None:
             return self._elsewhere(plural, node, page, trail)
         kind = KINDS[plural]
-        if kind != "schedule" and is_type(kind, name):
+        if kind != "schedule" and catalog.find(kind, name) is not None:
             return Mapping(node.place, {"type": node}, {"type": node.place})
         self.problems.add(
             Problem(
@@ -246,7 +254,7 @@ class Trees:
                 node.place,
                 got=name,
                 expected=f"a name under `{plural}`, or a type",
-                hint=did_you_mean(name, [*known.items, *(type_names(kind) if kind != "schedule" else ())]),
+                hint=did_you_mean(name, [*known.items, *(catalog.types(kind) if kind != "schedule" else ())]),
             )
         )
         return None
@@ -278,20 +286,23 @@ class Trees:
                 f"no page of {ref.date} defines `{plural}.{ref.name}`",
                 node.place,
                 got=node.text,
-                hint=did_you_mean(ref.name, names),
+                hint=self.library.near(ref.date, ref.name, names),
             )
         )
         return None
 
 
-def is_type(kind: str, name: str) -> bool:
-    """True when `name` is a component type, built or announced."""
-    return name in type_names(kind)
-
-
-def type_names(kind: str) -> tuple[str, ...]:
-    """All component types of a kind, built or announced."""
-    return (*types(kind), *NOT_BUILT.get(kind, ()))
+def _absolute(node: Mapping, path: tuple[str, ...], entry: str) -> Mapping:
+    """`node` with the result that is named at `path` named from everywhere: an arm of `entry`, where it names just an arm."""
+    below = node.get(path[0])
+    if len(path) > 1:
+        return node.put(path[0], _absolute(below, path[1:], entry), node.keys[path[0]]) if isinstance(below, Mapping) else node
+    ref = result_ref(below.text) if isinstance(below, Scalar) else None
+    if ref is None or ref.entry or not ref.arm:
+        return node
+    assert isinstance(below, Scalar)
+    text = f"{entry}/{below.text}"
+    return node.put(path[0], Scalar(below.place, text, text), node.keys[path[0]])
 
 
 def _later(node: Scalar, date: str, own: str) -> Problem:

@@ -7,19 +7,21 @@ import json
 from pathlib import Path
 
 from interpreter.check.page import check_page
+from interpreter.check.types import CheckedPage
 from interpreter.cli.session import here, library_of, page_path, project_of, show_problems
-from interpreter.errors import PageError, Problem
+from interpreter.errors import PageError, Problem, UsageError
 from interpreter.run.register import register
 from interpreter.source.caret import as_json
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check the pages named, or all; 2 when one is wrong."""
+    """Check the pages named, or all; 2 when one is wrong. With `--deep`, their models are built too."""
     project = project_of(args.pages[0]) if args.pages else here()
     library = library_of(project)
     paths: list[Path] = [page_path(project, name) for name in args.pages] or library.files()
     problems: list[Problem] = []
     wrong, entries = 0, 0
+    fine: list[CheckedPage] = []
     for path in paths:
         try:
             checked = check_page(library, library.page(path), args.profile)
@@ -29,12 +31,26 @@ def run(args: argparse.Namespace) -> int:
             continue
         problems += checked.problems
         entries += len(checked.entries)
+        fine.append(checked)
         register(project, checked)
+    models: list[str] = []
+    if args.deep:
+        from interpreter.cli.deep import examine  # asks another process: only when wanted
+
+        try:
+            found, models = examine(project, fine, args.format)
+        except UsageError:
+            show_problems(problems)  # what was found is told, though torch can't be asked
+            raise
+        problems += found
+        wrong += len(found)
     if args.format == "json":
         for problem in sorted(problems, key=Problem.order):
             print(json.dumps(as_json(problem), ensure_ascii=False))
     else:
         show_problems(problems)
-        if not wrong:
-            print(f"{len(paths)} page{'s' * (len(paths) != 1)}, {entries} entr{'ies' if entries != 1 else 'y'}: fine")
+    for line in models:
+        print(line)
+    if args.format != "json" and not wrong:
+        print(f"{len(paths)} page{'s' * (len(paths) != 1)}, {entries} entr{'ies' if entries != 1 else 'y'}: fine")
     return PageError.exit_code if wrong else 0

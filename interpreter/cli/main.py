@@ -41,6 +41,22 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--profile", default="", help="check the page as this profile changes it")
     check.add_argument("--format", choices=["text", "json"], default="text", help="json: one object a problem, one a line")
 
+    new = verb("new", "write a small page that is right, to begin with", 'expt new today --title "Few labels"')
+    new.add_argument("date", metavar="DATE", help="the day of the page, YYYY-MM-DD, or today")
+    new.add_argument("--title", metavar="TEXT", help="the title of its entry")
+    new.add_argument("--slug", metavar="NAME", help="the file is DATE-NAME.yaml: for several pages of one day")
+
+    fmt = verb("fmt", "lay pages out: keys in order, comments kept", "expt fmt 2024-06-28")
+    fmt.add_argument("pages", nargs="*", help=f"{PAGE_HELP}; all pages when none is given")
+    fmt.add_argument("--check", action="store_true", help="only name the pages that would change; exit code 2 when there are any")
+
+    migrate = verb("migrate", "lift pages to the present version of the language", "expt migrate specs/2023-01-30.yaml --write")
+    migrate.add_argument("pages", nargs="*", help=f"{PAGE_HELP}; all pages when none is given")
+    migrate.add_argument("--write", action="store_true", help="write the pages; without it, only show what would change")
+
+    schema = verb("schema", "print the JSON Schema of pages, for editors", "expt schema --output docs/schema/expt-1.json")
+    schema.add_argument("--output", metavar="FILE", help="write it here")
+
     plan = verb("plan", "show what a run would do, and why", "expt plan 2024-06-28 --profile laptop", page=True)
     run = verb(
         "run", "train what is not trained yet, then judge and draw", "expt run 2024-06-28 --arm naive --seeds 3", page=True
@@ -50,14 +66,23 @@ def parser() -> argparse.ArgumentParser:
     for made in (plan, run, report, show):
         made.add_argument("--profile", default="", help="the page as this profile changes it")
         made.add_argument("--entry", action="append", default=[], metavar="NAME", help="only this entry (may be given again)")
-    for made in (plan, run):
+    for made in (plan, run, show):
         made.add_argument("--arm", action="append", default=[], metavar="NAME", help="only this arm (may be given again)")
+    for made in (plan, run):
         made.add_argument("--seeds", type=int, metavar="N", help="N seeds instead of those written")
     plan.add_argument("--format", choices=["text", "json"], default="text", help="json: one object a stage, one a line")
     run.add_argument("--jobs", type=int, metavar="N", help="stages at a time (default: cores over threads)")
     run.add_argument("--quiet", action="store_true", help="say nothing while it goes well")
     report.add_argument("--force", action="store_true", help="draw it even when nothing has changed")
     show.add_argument("--resolved", action="store_true", help="every setting of every stage of every arm")
+    show.add_argument("--origin", action="store_true", help="with --resolved: where each value was written")
+    for made in (check, plan):
+        made.add_argument("--deep", action="store_true", help="build the models too: parameters, shapes, and what doesn't fit")
+
+    diff = verb("diff", "show how the settings of two arms differ", "expt diff 2024-06-28/first/naive 2024-06-28/first/slow")
+    diff.add_argument("a", metavar="A", help="an arm: DATE/entry/arm")
+    diff.add_argument("b", metavar="B", help="the other arm")
+    diff.add_argument("--profile", default="", metavar="NAME", help="the pages as this profile changes them")
 
     status = verb("status", "show what is running, done or failed", "expt status 2024-06-28")
     status.add_argument("page", nargs="?", help=f"{PAGE_HELP}; everything under runs/ when none is given")

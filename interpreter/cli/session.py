@@ -7,11 +7,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from interpreter import catalog
 from interpreter.check.page import check_page
-from interpreter.check.types import CheckedPage
+from interpreter.check.types import CheckedArm, CheckedPage
 from interpreter.errors import Problem, UsageError
 from interpreter.plan.build import build_plan
 from interpreter.plan.lock import read_lock
+from interpreter.plan.points import select
 from interpreter.plan.types import Plan
 from interpreter.project import Project, find_project
 from interpreter.source.caret import render_all
@@ -36,7 +38,14 @@ class Session:
 
 def here() -> Project:
     """The project of the working directory."""
-    return find_project(Path.cwd())
+    return _opened(Path.cwd())
+
+
+def _opened(start: Path) -> Project:
+    """The project that `start` belongs to, with its plug-ins."""
+    project = find_project(start)
+    catalog.use(project.plugins)
+    return project
 
 
 def library_of(project: Project) -> Library:
@@ -72,7 +81,7 @@ def read(project: Project, library: Library, name: str) -> PageText:
 def project_of(name: str) -> Project:
     """The project of the page called `name`: that of its file where it is a path, else that of the working directory."""
     path = Path(name)
-    return find_project(path) if path.suffix in (".yaml", ".yml") and path.is_file() else here()
+    return _opened(path) if path.suffix in (".yaml", ".yml") and path.is_file() else here()
 
 
 def open_session(args: argparse.Namespace) -> Session:
@@ -83,14 +92,25 @@ def open_session(args: argparse.Namespace) -> Session:
     if seeds is not None and seeds < 1:
         raise UsageError(f"--seeds takes a number from 1 up, got {seeds}")
     checked = check_page(library, read(project, library, args.page), args.profile, seeds)
-    entries, arms = tuple(getattr(args, "entry", ())), tuple(getattr(args, "arm", ()))
+    entries = tuple(getattr(args, "entry", ()))
     _known("entry", entries, [entry.entry.name for entry in checked.entries])
     chosen = [entry for entry in checked.entries if not entries or entry.entry.name in entries]
-    _known("arm", arms, [arm for entry in chosen for arm in entry.arms])
+    arms = _arms(tuple(getattr(args, "arm", ())), [arm for entry in chosen for arm in entry.arms.values()])
     locked = read_lock(project.data_lock)
     whole = build_plan(checked, locked)
     plan = build_plan(checked, locked, entries=entries, arms=arms) if entries or arms else whole
     return Session(project, library, checked, plan, whole)
+
+
+def _arms(texts: tuple[str, ...], known: list[CheckedArm]) -> tuple[str, ...]:
+    """Full names of the arms that `texts` stand for: an arm, a sweep, or points of it, `thaw[patience=3]`. Raises: UsageError."""
+    found: dict[str, None] = {}
+    for text in texts:
+        chosen = select(known, text)
+        if not chosen:
+            _known("arm", (text,), list(dict.fromkeys(arm.name if "[" in text else arm.base for arm in known)))
+        found |= dict.fromkeys(arm.name for arm in chosen)
+    return tuple(found)
 
 
 def _known(what: str, names: tuple[str, ...], known: list[str]) -> None:

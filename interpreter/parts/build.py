@@ -86,8 +86,9 @@ def rate_at(settings: Settings, step: int, steps_per_epoch: int) -> float:
 
 def _component(kind: str, settings: Settings) -> tuple[Config, Callable[..., Any]]:
     type_ = str(settings.get("type"))
-    if catalog.find(kind, type_) is None:
-        raise StageFailed(f"no {kind} of type `{type_}`", hint=f"known: {', '.join(catalog.types(kind))}")
+    if catalog.find(kind, type_) is None or not catalog.built(kind, type_):
+        known = [name for name in catalog.types(kind) if catalog.built(kind, name)]
+        raise StageFailed(f"no {kind} of type `{type_}`", hint=f"known: {', '.join(known)}")
     return _valid(catalog.config_class(kind, type_), settings), catalog.builder(kind, type_)
 
 

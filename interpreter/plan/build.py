@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from interpreter.check.types import CheckedArm, CheckedEntry, CheckedPage, CheckedStage, Origin
-from interpreter.errors import PageError, Problem
+from interpreter.errors import PageError, Place, Problem
 from interpreter.plan.lock import Locked
 from interpreter.plan.types import ArmPlan, EntryPlan, Input, Plan, SourceNeed, Stage, Trial
 from interpreter.spec.base import Config, identity
@@ -31,6 +32,16 @@ def build_plan(
     return Plan(page.date, checked.profile, page.file, page.text, page.text_hash, page.title, plans, builder.stages)
 
 
+@dataclass(slots=True)
+class Before:
+    """What a chain has had so far."""
+
+    keys: list[tuple[str, str]] = field(default_factory=list)  # (stage name, key), in order
+    fits: dict[str, str] = field(default_factory=dict)  # name -> key
+    last: dict[str, tuple[CheckedStage, str]] = field(default_factory=dict)  # "fit", and "probe" where one came after it
+    drawn: list[str] = field(default_factory=list)  # the data of each fit so far
+
+
 class Builder:
     """Builds stages, each once; insertion order is topological."""
 
@@ -42,103 +53,119 @@ class Builder:
 
     def entry(self, entry: CheckedEntry, only: tuple[str, ...]) -> EntryPlan:
         """One entry with the trials of its arms, and of the arms of other entries that its claims name."""
-        arms = [self._arm(arm.name, arm, entry) for arm in entry.arms.values() if not only or arm.name in only]
-        claimed = {side.arm for claim in entry.entry.claims for side in (claim.left, claim.right)}
-        arms += [self._arm(name, arm, entry) for name, arm in entry.foreign.items() if name in claimed]
+        arms = [self._arm(arm.name, arm) for arm in entry.arms.values() if not only or arm.name in only or arm.base in only]
+        arms += [self._arm(name, arm) for name, arm in entry.foreign.items()]
         return EntryPlan(self.checked.page.date, entry.id, self.checked.profile, entry.entry, tuple(arms), entry.problems)
 
-    def _arm(self, name: str, arm: CheckedArm, entry: CheckedEntry) -> ArmPlan:
-        trials = tuple(Trial(name, label, levels, self._chain(arm, levels, entry)) for label, levels in replicates(arm))
+    def _arm(self, name: str, arm: CheckedArm) -> ArmPlan:
+        trials = tuple(Trial(name, label, levels, self._chain(arm, levels)) for label, levels in replicates(arm))
         several = any(len(seeds) > 1 for seeds in arm.seeds.values())
         given = tuple(level for level in arm.levels if several and len(arm.seeds[level]) == 1)
-        evaluations = tuple(stage.name for stage in arm.chain if stage.kind == "evaluate")
+        main = arm.main_stage
+        evaluations = tuple(s.name for s in arm.chain if s.kind in ("evaluate", "combine") and s.name != main)
         return ArmPlan(
             name=name,
             chain=tuple(stage.name for stage in arm.chain),
             baseline=arm.baseline,
-            main_stage=arm.main_stage,
+            main_stage=main,
             evaluations=evaluations,
             trials=trials,
             given=given,
             data_names={stage.name: stage.data_name for stage in arm.chain},
+            base=arm.base if name == arm.name else name.removesuffix(f"[{arm.point}]"),
+            factors=arm.factors,
         )
 
-    def _chain(
-        self, arm: CheckedArm, levels: Mapping[str, int], entry: CheckedEntry, until: str = ""
-    ) -> tuple[tuple[str, str], ...]:
+    def _chain(self, arm: CheckedArm, levels: Mapping[str, int], until: str = "") -> tuple[tuple[str, str], ...]:
         """The stages of one trial as (name, key), planned in order, up to and including `until`."""
-        keys: list[tuple[str, str]] = []
-        fit: CheckedStage | None = None
-        fits: dict[str, str] = {}
-        drawn: list[str] = []
+        before = Before()
+        told = tuple(sorted(levels.items()))
         for stage in arm.chain:
-            where = (arm.entry_id, arm.name, stage.name, tuple(sorted(levels.items())))
+            where = (arm.entry_id, arm.name, stage.name, told)
             if where not in self._known:
-                if stage.kind == "fit":
-                    start = self._start(stage, fit, fits, levels, arm, entry)
-                    self._known[where] = self._fit(stage, start, levels[stage.name], drawn)
-                else:
-                    assert fit is not None  # check refuses a chain that evaluates before it fits
-                    self._known[where] = self._evaluate(stage, fit, fits[fit.name])
+                self._known[where] = self._stage(stage, before, levels, arm)
             key = self._known[where]
-            keys.append((stage.name, key))
+            before.keys.append((stage.name, key))
+            if stage.kind in ("fit", "probe"):
+                before.last[stage.kind] = (stage, key)
             if stage.kind == "fit":
-                fit = stage
-                fits[stage.name] = key
-                drawn.append(self._data_id(stage.data))
+                before.fits[stage.name] = key
+                before.last.pop("probe", None)
+                before.drawn.append(self._data_id(stage))
             if stage.name == until:
                 break
-        return tuple(keys)
+        return tuple(before.keys)
+
+    def _stage(self, stage: CheckedStage, before: Before, levels: Mapping[str, int], arm: CheckedArm) -> str:
+        seed = levels[stage.name]
+        match stage.kind:
+            case "fit":
+                return self._fit(stage, before, levels, arm)
+            case "evaluate":
+                return self._evaluate(stage, before)
+            case "probe":
+                return self._probe(stage, before, seed)
+            case "score":
+                return self._score(stage, before, seed)
+            case "combine":
+                return self._combine(stage, seed, arm)
+            case _:
+                return self._import(stage, seed)
 
     def _start(
-        self,
-        stage: CheckedStage,
-        before: CheckedStage | None,
-        fits: Mapping[str, str],
-        levels: Mapping[str, int],
-        arm: CheckedArm,
-        entry: CheckedEntry,
+        self, stage: CheckedStage, before: Before, levels: Mapping[str, int], arm: CheckedArm
     ) -> tuple[Origin, Input | None]:
         origin = stage.origin
         if origin.kind == "previous":
-            if before is None:
+            if "fit" not in before.last:
                 return Origin("random"), None
-            return origin, Input("start", fits[before.name], "best", origin.take)
+            return origin, Input("start", before.last["fit"][1], origin.checkpoint, origin.take)
         if origin.kind != "result":
             return origin, None
-        if not origin.arm and not origin.entry:
-            return origin, Input("start", fits[origin.stage], origin.checkpoint, origin.take)
-        other = entry.foreign[f"{origin.entry}/{origin.arm}"] if origin.entry else entry.arms[origin.arm]
-        chain = self._chain(other, self._levels_like(other, levels, stage), entry, origin.stage)
+        if not origin.arm:
+            return origin, Input("start", before.fits[origin.stage], origin.checkpoint, origin.take)
+        other = self._other(origin.entry, origin.arm, arm)
+        chain = self._chain(other, self._levels_like(other, levels[stage.name], stage, stage.place), origin.stage)
         return origin, Input("start", dict(chain)[origin.stage], origin.checkpoint, origin.take)
 
-    def _levels_like(self, other: CheckedArm, levels: Mapping[str, int], stage: CheckedStage) -> dict[str, int]:
+    def _other(self, entry: str, name: str, arm: CheckedArm) -> CheckedArm:
+        """The arm `name` of `entry`, or of the entry that `arm` is of."""
+        return self.checked.reached[f"{entry or arm.entry_id}/{name}"]
+
+    def _levels_like(self, other: CheckedArm, seed: int, stage: CheckedStage, place: Place) -> dict[str, int]:
         """The seeds of another arm's trial that goes with this one: the same seed, or its only one."""
-        seed = levels[stage.name]
         out = {}
         for name, seeds in other.seeds.items():
             if len(seeds) > 1 and seed not in seeds:
-                raise PageError(
-                    [
-                        Problem(
-                            "missing-seed",
-                            f"`{stage.name}` starts from arm `{other.name}` of {other.entry_id} at seed {seed}, and it has none",
-                            stage.place,
-                            expected=f"seeds {seeds[0]} to {seeds[-1]}",
-                            got=str(seed),
-                        )
-                    ]
-                )
+                text = f"`{stage.name}` needs arm `{other.name}` of {other.entry_id} at seed {seed}, and it has none"
+                expected = f"seeds {seeds[0]} to {seeds[-1]}"
+                raise PageError([Problem("missing-seed", text, place, expected=expected, got=str(seed))])
             out[name] = seed if seed in seeds else seeds[0]
         return out
 
-    def _fit(self, stage: CheckedStage, start: tuple[Origin, Input | None], seed: int, drawn: list[str]) -> str:
-        assert stage.objective and stage.model and stage.head and stage.schedule
-        origin, source = start
-        data_id = self._data_id(stage.data)
-        how = {"random": {"kind": "random"}, "file": {"kind": "file", "take": origin.take, "sha256": origin.sha256}}
-        begin: dict[str, Any] = how.get(origin.kind, {"kind": "stage", "take": origin.take})
-        streams = {"data": data_id, "occurrence": drawn.count(data_id)}
+    def _scores(self, stage: CheckedStage, seed: int, arm: CheckedArm) -> tuple[Input, ...]:
+        """The score stages that the subset of a stage's data is chosen by."""
+        found = []
+        for scores in stage.scores:
+            other = self._other(scores.entry, scores.arm, arm)
+            levels = self._levels_like(other, seed if scores.seed is None else scores.seed, stage, scores.place)
+            found.append(Input("scores", dict(self._chain(other, levels, scores.stage))[scores.stage], "", ""))
+        return tuple(found)
+
+    def _fit(self, stage: CheckedStage, before: Before, levels: Mapping[str, int], arm: CheckedArm) -> str:
+        assert stage.objective and stage.model and stage.head and stage.schedule and stage.data
+        origin, source = self._start(stage, before, levels, arm)
+        seed = levels[stage.name]
+        data_id = self._data_id(stage)
+        begin: dict[str, Any] = {"kind": "stage", "take": origin.take}
+        if origin.kind == "random":
+            begin = {"kind": "random"}
+        elif origin.kind == "file":
+            begin = {"kind": "file", "take": origin.take, "sha256": origin.sha256}
+            begin |= {"map": dict(origin.map)} if origin.map else {}
+        elif origin.new_channels != "error":
+            begin["new_channels"] = origin.new_channels
+        streams = {"data": data_id, "occurrence": before.drawn.count(data_id)}
         parts: dict[str, Config] = {
             "objective": stage.objective,
             "data": stage.data,
@@ -147,23 +174,35 @@ class Builder:
             "schedule": stage.schedule,
             "keep": stage.keep,
         }
+        # What came to the language later is in the key only where it is used: keys of pages without it stay as they were.
+        parts |= {name: part for name, part in (("thaw", stage.thaw), ("average", stage.average)) if part is not None}
         need = self._need(stage.data)
+        scores = self._scores(stage, seed, arm)
+        inputs = ((source,) if source else ()) + scores
         payload = {
             "format": FORMAT,
             "kind": "fit",
             "settings": {**{name: self._identity(part) for name, part in parts.items()}, "start": begin, "streams": streams},
-            "inputs": [_input(source)] if source else [],
+            "inputs": [_input(each) for each in inputs],
             "data": {stage.data.source: _fingerprint(stage.data, need)},
             "seed": seed,
         }
         full = {**{name: settings(part) for name, part in parts.items()}, "start": begin, "streams": streams}
         if origin.kind == "file":
             full["start"] = {**begin, "file": origin.file}
-        return self._add(stage, payload, full, (source,) if source else (), need, seed)
+        return self._add(stage, payload, full, inputs, need, seed)
 
-    def _evaluate(self, stage: CheckedStage, fit: CheckedStage, weights: str) -> str:
-        assert fit.objective and fit.model and fit.head
-        source = Input("weights", weights, stage.checkpoint, "all")
+    def _measured(self, before: Before, rule: str) -> tuple[CheckedStage, Input]:
+        """The fit whose weights are measured next, and the input that has them: its checkpoint, or what a probe picked."""
+        fit, key = before.last["fit"]
+        if rule == "picked":
+            return fit, Input("weights", before.last["probe"][1], "picked", "all")
+        return fit, Input("weights", key, rule, "all")
+
+    def _evaluate(self, stage: CheckedStage, before: Before) -> str:
+        fit, source = self._measured(before, stage.checkpoint)
+        probe = before.last["probe"][0] if source.checkpoint == "picked" else fit
+        assert probe.objective and fit.model and probe.head and stage.data
         need = self._need(stage.data)
         payload = {
             "format": FORMAT,
@@ -177,11 +216,99 @@ class Builder:
             "data": settings(stage.data),
             "part": stage.part,
             "name": stage.part,
+            "objective": settings(probe.objective),
+            "model": settings(fit.model),
+            "head": settings(probe.head),
+        }
+        return self._add(stage, payload, full, (source,), need, 0)
+
+    def _probe(self, stage: CheckedStage, before: Before, seed: int) -> str:
+        assert stage.objective and stage.head and stage.schedule and stage.pick and stage.data
+        fit, key = before.last["fit"]
+        assert fit.model
+        inputs = tuple(Input("weights", key, rule, "encoder") for rule in stage.at)
+        need, data_id = self._need(stage.data), self._data_id(stage)
+        parts: dict[str, Config] = {
+            "objective": stage.objective,
+            "data": stage.data,
+            "head": stage.head,
+            "schedule": stage.schedule,
+            "pick": stage.pick,
+        }
+        streams = {"data": data_id, "occurrence": before.drawn.count(data_id)}
+        payload = {
+            "format": FORMAT,
+            "kind": "probe",
+            "settings": {**{name: self._identity(part) for name, part in parts.items()}, "streams": streams},
+            "inputs": [_input(each) for each in inputs],
+            "data": {stage.data.source: _fingerprint(stage.data, need)},
+            "seed": seed,
+        }
+        full = {**{name: settings(part) for name, part in parts.items()}, "model": settings(fit.model), "streams": streams}
+        return self._add(stage, payload, full, inputs, need, seed)
+
+    def _score(self, stage: CheckedStage, before: Before, seed: int) -> str:
+        fit, source = self._measured(before, stage.checkpoint)
+        assert fit.objective and fit.model and fit.head and stage.data
+        need = self._need(stage.data)
+        asked = {"data": self._identity(stage.data), "part": stage.part, "replicates": stage.replicates}
+        payload = {
+            "format": FORMAT,
+            "kind": "score",
+            "settings": asked,
+            "inputs": [_input(source)],
+            "data": {stage.data.source: _fingerprint(stage.data, need)},
+            "seed": seed,
+        }
+        full = {
+            **asked,
+            "data": settings(stage.data),
+            "name": stage.part,
             "objective": settings(fit.objective),
             "model": settings(fit.model),
             "head": settings(fit.head),
         }
-        return self._add(stage, payload, full, (source,), need, 0)
+        return self._add(stage, payload, full, (source,), need, seed)
+
+    def _combine(self, stage: CheckedStage, group: int, arm: CheckedArm) -> str:
+        assert stage.combined and stage.objective
+        combined = stage.combined
+        other = self._other("", combined.arm, arm)
+        inputs: list[Input] = []
+        for seed in combined.groups[group]:
+            levels = {name: seed if seed in seeds else seeds[0] for name, seeds in other.seeds.items()}
+            key = dict(self._chain(other, levels))[combined.stage]
+            inputs.append(Input("member", key, "best", "all"))
+        inputs.sort(key=lambda each: each.key)  # who is a member decides the numbers, not who comes first
+        how = {"how": combined.settings.how, "objective": self._identity(stage.objective)}
+        payload = {
+            "format": FORMAT,
+            "kind": "combine",
+            "settings": {"combine": how, "part": stage.part},
+            "inputs": [_input(each) for each in inputs],
+        }
+        full = {"combine": {**how, "objective": settings(stage.objective)}, "part": stage.part, "name": stage.part}
+        return self._add(stage, payload, full, tuple(inputs), None, group)
+
+    def _import(self, stage: CheckedStage, seed: int) -> str:
+        assert stage.imported
+        said = stage.imported.settings
+        path, facts = stage.imported.files[seed]
+        asked = {
+            # A file that is not here is known by its path, so that two of them are two.
+            "sha256": facts.sha256 or f"absent: {path}",
+            "kind": facts.kind,
+            "split": said.split,
+            "columns": said.columns,
+            "epoch": said.epoch,
+            "first_epoch": said.first_epoch,
+            "seed_column": said.seed,
+            "objective": said.objective,
+        }
+        payload = {"format": FORMAT, "kind": "import", "settings": {"import": asked}, "inputs": [], "seed": seed}
+        told = {**asked, "sha256": facts.sha256, "path": path, "source": said.source}
+        full = {"import": told, "name": said.split, "data_name": stage.data_name}
+        return self._add(stage, payload, full, (), None, seed)
 
     def _add(
         self,
@@ -192,9 +319,12 @@ class Builder:
         need: SourceNeed | None,
         seed: int,
     ) -> str:
+        if stage.rerun:
+            payload["rerun"] = stage.rerun
         key = key_of(payload)
         if key not in self.stages:
-            self.stages[key] = Stage(key, stage.kind, stage.name, payload, full, inputs, (need,) if need else (), seed)
+            needs = (need,) if need else ()
+            self.stages[key] = Stage(key, stage.kind, stage.name, payload, full, inputs, needs, seed, stage.unbuilt)
         return key
 
     def _need(self, data: Dataset) -> SourceNeed | None:
@@ -203,7 +333,9 @@ class Builder:
         row = self.locked.get(data.source)
         return SourceNeed(data.source, row.fingerprint if row else "")
 
-    def _data_id(self, data: Dataset) -> str:
+    def _data_id(self, stage: CheckedStage) -> str:
+        data = stage.data
+        assert data is not None
         return key_of({"data": self._identity(data), "fingerprint": _fingerprint(data, self._need(data))})
 
     def _identity(self, config: Config) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from interpreter.errors import ReportError
+from interpreter.plan.points import select
 from interpreter.report.statistics import Summary, summaries
 from interpreter.report.words import count, decimals, interval, names, number, percent, plus_minus, state_word
 from interpreter.verdicts.types import Judgement, Verdict
@@ -18,7 +19,6 @@ def fill(text: str, judgement: Judgement) -> str:
     """`text` (Markdown) with every {{ ... }} replaced. Raises: ReportError for a name that isn't there."""
     verdicts = {verdict.claim.name: verdict for verdict in judgement.verdicts}
     measured = summaries(judgement.measures)
-    arms = {arm.name: arm.name for arm in judgement.entry.arms}
 
     def value(found: re.Match[str]) -> str:
         kind, _, rest = found.group(1).partition(".")
@@ -26,10 +26,20 @@ def fill(text: str, judgement: Judgement) -> str:
             return verdict_text(verdicts[rest])
         if kind == "measure":
             arm, _, measure = rest.rpartition(".")
-            if arm in arms and measure in judgement.entry.entry.measures:
-                return summary_text(measured.get((arm, measure)))
+            points = select(judgement.entry.arms, arm)
+            if len(points) == 1 and measure in judgement.entry.entry.measures:
+                return summary_text(measured.get((points[0].name, measure)))
+            if len(points) > 1:
+                raise ReportError(
+                    f"{judgement.entry.id}: the conclusion asks for `{found.group(1)}`, and `{arm}` has {len(points)} points",
+                    hint=f"name one: {names([point.name for point in points], 6)}",
+                )
         known = [f"verdict.{name}" for name in verdicts]
-        known += [f"measure.{arm}.{measure}" for arm in arms for measure in judgement.entry.entry.measures]
+        known += [
+            f"measure.{arm}.{measure}"
+            for arm in (a.name for a in judgement.entry.arms)
+            for measure in judgement.entry.entry.measures
+        ]
         near = get_close_matches(found.group(1), known, 1)
         hint = f"did you mean `{near[0]}`? " if near else ""
         raise ReportError(
@@ -87,7 +97,12 @@ def disagreements(judgement: Judgement) -> tuple[str, ...]:
 
 def states_in_words(verdicts: Sequence[Verdict]) -> str:
     """How many verdicts of each state: "2 supported, 1 undecided"."""
+    return counted([verdict.state for verdict in verdicts]) or count(0, "claim")
+
+
+def counted(states: Sequence[str]) -> str:
+    """States with how often each occurs: "2 supported, 1 undecided"."""
     order: dict[str, int] = {}
-    for verdict in verdicts:
-        order[verdict.state] = order.get(verdict.state, 0) + 1
-    return ", ".join(f"{n} {state_word(state).text}" for state, n in order.items()) or count(0, "claim")
+    for state in states:
+        order[state] = order.get(state, 0) + 1
+    return ", ".join(f"{n} {state_word(state).text}" for state, n in order.items())

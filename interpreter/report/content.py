@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from interpreter.plan.types import EntryPlan
-from interpreter.report.charts.theme import Look
+from interpreter.report.charts.palette import Look, Tint
 from interpreter.verdicts.types import Verdict
 
 Rows = list[dict[str, Any]]
 
 # Kinds of figures in the order of the report, and the headings they stand under.
-SECTIONS = (("forest", "Effects"), ("curves", "Learning curves"), ("measures", "Measures"))
+SECTIONS = (
+    ("forest", "Effects"),
+    ("curves", "Learning curves"),
+    ("measures", "Measures"),
+    ("schedule_trace", "Schedules"),
+    ("sql", "From the database"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +27,21 @@ class Figure:
     """One chart: its panels for the page, and one drawing of all of them for files. Without data: only a notice."""
 
     name: str
-    kind: str  # "curves", "forest" or "measures"
+    kind: str  # one of SECTIONS
     title: str
     caption: str
     alt: str  # what is to be seen, for readers who don't see it
     panels: tuple[Mapping[str, Any], ...] = ()  # Vega-Lite, naming data sets of the page
     drawing: Mapping[str, Any] | None = None  # Vega-Lite, naming the same data sets
-    arms: tuple[str, ...] = ()  # arms to mute, when arms are drawn in their colours
+    look: Look | None = None  # colours of what is told apart
+    legend: Literal["", "mute", "plain"] = ""  # above the panels of the page; "mute": each can be muted
+    wide: bool = False  # panels one below the other
     notice: str = ""  # instead of a drawing
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """One table: texts for the reader, and exact values for the CSV file."""
+    """One table: texts for the reader, and exact values for the CSV file. Without data: only a notice."""
 
     name: str
     title: str
@@ -43,6 +51,7 @@ class Grid:
     footer: tuple[tuple[str, ...], ...]  # trivial baselines and references, below a thin rule
     csv_columns: tuple[str, ...]
     csv_rows: tuple[tuple[Any, ...], ...]
+    notice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +78,25 @@ class StageLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """Another entry that is named: where its report is, and how it stands."""
+
+    id: str
+    title: str  # "" when nothing is known of it
+    date: str
+    present: bool = False  # it is the one being read
+    there: bool = True  # it has a report to go to
+    state: str = ""  # "2 supported, 1 undecided", "3 of 9 stages done"
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """A report."""
 
     plan: EntryPlan
+    unbuilt: str  # why nothing, or not everything, can run yet; "" when all can
+    links: Mapping[str, Link]  # entries that updates and the outcome name, by id
+    siblings: tuple[Link, ...]  # the notebook's entries in order, this one among them; () without a notebook's own file
     page_title: str
     origin: str  # "" when all data was measured in the world and is the user's
     verdicts: tuple[Verdict, ...]
@@ -85,5 +109,5 @@ class Content:
     data: tuple[tuple[str, str, str], ...]  # dataset, where it is from, fingerprint
     stages: tuple[StageLine, ...]
     environments: tuple[tuple[str, str], ...]  # name, in words
-    look: Look
+    tints: tuple[Tint, ...]  # colours of what the figures tell apart
     datasets: Mapping[str, Rows] = field(default_factory=dict)  # what the figures draw

@@ -1,26 +1,31 @@
-"""What a chart of learning curves draws: which metric of which stage, its rows, and the caption that says so."""
+"""What a chart of learning curves draws: which metric of which stage, in which panels, and its rows."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from interpreter.errors import ReportError
+from interpreter.plan.points import base_of, short_labels
 from interpreter.plan.types import ArmPlan, EntryPlan, Plan
+from interpreter.report.cast import Cast, Facet, cast
 from interpreter.report.charts import curves
-from interpreter.report.charts.theme import Look
+from interpreter.report.charts.palette import CATEGORIES, TINTS, Look
 from interpreter.report.content import Figure, Rows
+from interpreter.report.curvewords import alternative, caption
 from interpreter.report.read import Reader, Wanted, objective_of, where_is
 from interpreter.report.statistics import t_quantile
 from interpreter.report.terms import metric_title, short_title
-from interpreter.report.words import count, names, number
+from interpreter.report.words import names, number
 from interpreter.spec.names import metric_ref
 from interpreter.spec.views import Chart
 from interpreter.verdicts.types import Judgement
 
 POINTS = 24_000  # of single seeds' curves in one chart; beyond it epochs are thinned, and the caption says so
-MANY_ARMS = 12
+LINES = 24  # arms of one panel that are drawn each by itself; of more, quantiles are drawn
+EXTREMES = 2  # of many arms, so many at each end are drawn by themselves; one of each of several families
 STRETCH = 0.6  # the trivial baseline is drawn while it lengthens the y axis by no more than this share
 
 
@@ -32,10 +37,21 @@ class Keeper(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The rows of one facet, all metrics together, and how what they are of is drawn."""
+
+    means: list[dict[str, Any]]  # asked, arm (a label), key, stage, x, mean, lo, hi, n
+    seeds: list[dict[str, Any]]  # asked, arm, key, stage, seed, x, value
+    look: Look  # of the keys
+    crowded: int = 0  # arms that are shown as quantiles
+
+
 def default_metrics(entry: EntryPlan) -> list[str]:
     """The metrics to draw when a chart names none: what the entry's measures read of fits, each once."""
     evaluations = {e for arm in entry.arms for e in arm.evaluations}
-    found = [m.metric for m in entry.entry.measures.values() if metric_ref(m.metric)[1] not in evaluations]
+    read = [m.metric for m in entry.entry.measures.values() if m.metric is not None]
+    found = [metric for metric in read if metric_ref(metric)[1] not in evaluations]
     if not found and any(arm.main_stage for arm in entry.arms):
         found = ["val/loss"]
     return list(dict.fromkeys(found))
@@ -44,56 +60,76 @@ def default_metrics(entry: EntryPlan) -> list[str]:
 def curves_figure(
     name: str, chart: Chart, judgement: Judgement, plan: Plan, reader: Reader, look: Look, data: Keeper
 ) -> Figure:  # fmt: skip
-    """The figure of one chart of curves: a panel a metric.
+    """The figure of one chart of curves: a panel a metric, and a value of the factor that it is split by.
 
     Raises: ReportError for a metric that isn't recorded although its stage has been run, or an unknown stage.
     """
     entry = judgement.entry
-    arms = [arm for arm in entry.arms if chart.arms is None or arm.name in chart.arms]
-    if chart.arms is not None:
-        arms.sort(key=lambda arm: chart.arms.index(arm.name) if chart.arms else 0)
+    who = cast(name, chart, entry, look)
     metrics = [chart.y] if isinstance(chart.y, str) else list(chart.y or default_metrics(entry))
     title = chart.title or "Learning curves: " + names([short_title(m) for m in metrics])
-    wanted = {metric: _wanted(metric, arms, chart, plan, reader, entry.id, name) for metric in metrics}
-    has = {(a, s) for a, s, _, _ in reader.available}
-    empty = sorted(
-        {w.arm for ws in wanted.values() for w in ws} - {w.arm for ws in wanted.values() for w in ws if (w.arm, w.stage) in has}
-    )
-    if not any((w.arm, w.stage) in has for ws in wanted.values() for w in ws):
-        stages = sorted({w.stage for ws in wanted.values() for w in ws})
-        return Figure(name, "curves", title, chart.caption, "", notice=f"No data yet: stage {names(stages)} not run.")
-    seeds = _seeds(chart)
+    if not who.arms:
+        return Figure(name, "curves", title, chart.caption, "", notice="Nothing to draw: no arm has these values of its factors.")
+    wanted = {metric: _wanted(metric, who.arms, chart, plan, reader, entry.id, name) for metric in metrics}
     everything = [w for ws in wanted.values() for w in ws]
-    raw = reader.seeds(everything, seeds, chart.epochs) if chart.raw == "faint" else []
-    means = reader.means(everything, seeds, chart.epochs, chart.smooth)
-    every = max(1, math.ceil(max(len(raw), len(means)) / POINTS))
+    has = {(a, s) for a, s, _, _ in reader.available}
+    if not any((w.arm, w.stage) in has for w in everything):
+        stages = sorted({w.stage for w in everything})
+        return Figure(name, "curves", title, chart.caption, "", notice=f"No data yet: stage {names(stages)} not run.")
+    drawn = [(facet, _drawn(facet, chart, who, everything, reader)) for facet in who.facets]
+    if not any(d.means for _, d in drawn):
+        return Figure(name, "curves", title, chart.caption, "", notice="No data yet: no trial that was asked for has a value.")
+    total = max(sum(len(d.means) for _, d in drawn), sum(len(d.seeds) for _, d in drawn))
+    every = max(1, math.ceil(total / POINTS))
     panels, outside, trivials = [], [], []
     for metric in metrics:
-        rows = [_mean_row(r, chart.band) for r in _thin([r for r in means if r["asked"] == metric], every)]
-        single = [_seed_row(r) for r in _thin([r for r in raw if r["asked"] == metric], every)]
-        task = next((t for w in wanted[metric] if (t := objective_of(plan.stages, _arm(arms, w.arm), w.stage))), "")
+        of = [
+            (facet, _of(d.means, metric, every, who.by_arm), _of(d.seeds, metric, every, who.by_arm), d.look)
+            for facet, d in drawn
+        ]
+        task = next((t for w in wanted[metric] if (t := objective_of(plan.stages, _arm(who.arms, w.arm), w.stage))), "")
         trivial = reader.trivial(wanted[metric])
-        if trivial is not None and not _fits(trivial, [r["mean"] for r in rows]):
+        if trivial is not None and not _fits(trivial, [r["mean"] for _, means, _, _ in of for r in means]):
             outside.append(f"{short_title(metric)} {number(trivial)}")
             trivial = None
         trivials.append(trivial)
-        panels.append(
-            curves.Panel(
-                title=metric_title(metric, task),
-                means=data.add("means", rows),
-                seeds=data.add("seeds", single) if single and _several(single) | bool(chart.smooth) else "",
-                x_title="epoch of the chain" if chart.x == "stage_epoch" else "epoch",
-                arms=tuple(arm.name for arm in arms),
-                band=any(r["lo"] is not None for r in rows),
-                trivial=trivial,
+        domain = _domain([(means, seeds) for _, means, seeds, _ in of], trivial) if len(of) > 1 else None
+        for facet, means, seeds, shown in of:
+            if not means:
+                continue
+            # The panel's title says what the factor is there: names leave it out.
+            short = short_labels(entry.arms, [chart.facet] if chart.facet else [])
+            texts = {who.labels[arm.name]: short[arm.name] for arm in facet.arms}
+            panels.append(
+                curves.Panel(
+                    title=metric_title(metric, task),
+                    facet=facet.title,
+                    means=data.add("means", means),
+                    seeds=data.add("seeds", seeds) if seeds and _several(seeds) | bool(chart.smooth) else "",
+                    ends=data.add("ends", beside) if (beside := _ends(means, domain, texts)) else "",
+                    room=14 + round(6.3 * max((len(r["text"]) for r in beside), default=-2)),
+                    x_title="epoch of the chain" if chart.x == "stage_epoch" else "epoch",
+                    look=shown,
+                    key="arm" if who.by_arm else "key",
+                    lines=tuple(dict.fromkeys(r["arm"] for r in means)),
+                    band=any(r["lo"] is not None for r in means),
+                    trivial=trivial,
+                    domain=domain,
+                )
             )
-        )
-    caption = _caption(chart, means, raw, every, empty, outside, any(t is not None for t in trivials), len(arms))
-    drawn = curves.chart(panels, look, page=True)
-    file = curves.chart(panels, look, page=False)[0]
+    means = [r for _, d in drawn for r in d.means]
+    raw = [r for _, d in drawn for r in d.seeds]
+    empty = sorted({who.labels[w.arm] for w in everything} - {who.labels[w.arm] for w in everything if (w.arm, w.stage) in has})
+    said = caption(
+        chart, means, raw, every, empty, outside, any(t is not None for t in trivials), max(d.crowded for _, d in drawn)
+    )
+    merged = _merged([d.look for _, d in drawn])
+    charts = curves.chart(panels, merged, page=True)
+    file = curves.chart(panels, merged, page=False)[0]
     return Figure(
-        name, "curves", title, caption, _alt(title, metrics, means),
-        tuple(c.to_dict(validate=False) for c in drawn), file.to_dict(validate=False), tuple(arm.name for arm in arms),
+        name, "curves", title, f"{said} {who.note}".strip(), alternative(title, metrics, means),
+        tuple(c.to_dict(validate=False) for c in charts), file.to_dict(validate=False), merged, legend="mute",
+        wide=any(p.ends for p in panels),
     )  # fmt: skip
 
 
@@ -128,6 +164,89 @@ def _wanted(
     return found
 
 
+def _drawn(facet: Facet, chart: Chart, who: Cast, wanted: Sequence[Wanted], reader: Reader) -> Drawn:
+    """The rows of one facet: each arm by itself while there is room, else quantiles and the ends of the range."""
+    here = {arm.name for arm in facet.arms}
+    asked = [w for w in wanted if w.arm in here]
+    crowd: dict[str, list[ArmPlan]] = {}
+    if len(facet.arms) > LINES:
+        for arm in facet.arms:
+            crowd.setdefault(base_of(arm) if who.by_arm else who.keys[arm.name], []).append(arm)
+        if len(crowd) > CATEGORIES:
+            crowd = {"all arms": list(facet.arms)}
+        crowd = {family: arms for family, arms in crowd.items() if len(arms) > 1}
+    family_of = {arm.name: family for family, arms in crowd.items() for arm in arms}
+    alone = [w for w in asked if w.arm not in family_of]
+    ends = _extremes(reader.ends([w for w in asked if w.arm in family_of], who.seeds), family_of) if crowd else {}
+    alone += [w for w in asked if w.arm in ends]
+    labels = {arm.name: who.labels[arm.name] for arm in facet.arms}
+    keys = {arm.name: who.keys[arm.name] for arm in facet.arms}
+    if crowd:
+        keys = {name: labels[name] if who.by_arm or name in ends else keys[name] for name in keys}
+    # The band of an arm by itself is over seeds; beside quantiles over arms it would mean something else.
+    band = "none" if crowd else chart.band
+    means = (
+        [_mean_row(r, band, labels, keys) for r in reader.means(alone, who.seeds, chart.epochs, chart.smooth)] if alone else []
+    )
+    raw = reader.seeds(alone, who.seeds, chart.epochs) if chart.raw == "faint" and alone and not crowd else []
+    if crowd:
+        many = [w for w in asked if w.arm in family_of]
+        rows = reader.spread(many, [family_of[w.arm] for w in many], who.seeds, chart.epochs, chart.smooth)
+        means = [_spread_row(r) for r in rows] + means
+    look = _crowd_look(
+        who, crowd, [who.keys[w.arm] for w in alone if w.arm not in ends], [labels[a] for a in ends], family_of, ends
+    )
+    return Drawn(means, [_seed_row(r, labels, keys) for r in raw], look if crowd else who.look, len(family_of))
+
+
+def _crowd_look(
+    who: Cast, crowd: Mapping[str, Sequence[ArmPlan]], alone: Iterable[str], extremes: Iterable[str],
+    family_of: Mapping[str, str], ends: Mapping[str, str],
+) -> Look:  # fmt: skip
+    """Families in a colour each, their extremes in the same colour and dashed, arms by themselves as everywhere."""
+    families, own = list(crowd), list(dict.fromkeys(alone))
+    tint = {
+        family: TINTS[i % CATEGORIES] if who.by_arm or family not in who.look.labels else who.look.only([family]).tints[0]
+        for i, family in enumerate(families)
+    }
+    kept = who.look.only([key for key in own if key in who.look.labels])
+    marks = [tint[family_of[arm]] for arm in ends]
+    tints = (*(tint[f] for f in families), *kept.tints, *marks)
+    dashes = (
+        *((1, 0) for _ in families),
+        *((1, 0) for _ in kept.labels),
+        *((4, 3) if e == "low" else (1, 2) for e in ends.values()),
+    )
+    labels = (*families, *kept.labels, *extremes)
+    return Look(labels, tints, dashes, tuple("circle" for _ in labels))
+
+
+def _extremes(rows: Sequence[dict[str, Any]], family_of: Mapping[str, str]) -> dict[str, str]:
+    """The arms of each family that end lowest and highest in the first metric: full name -> "low" or "high"."""
+    first = rows[0]["asked"] if rows else ""
+    found: dict[str, str] = {}
+    families = list(dict.fromkeys(family_of.values()))
+    count = EXTREMES if len(families) == 1 else 1
+    for family in families if len(families) <= 4 else ():
+        ranked = [r["arm"] for r in rows if r["asked"] == first and family_of[r["arm"]] == family]
+        if len(ranked) > 2 * count:
+            found |= dict.fromkeys(ranked[:count], "low") | dict.fromkeys(ranked[-count:], "high")
+    return found
+
+
+def _merged(looks: Sequence[Look]) -> Look:
+    """One legend for all panels."""
+    found: dict[str, int] = {}
+    parts: list[tuple[str, Any, Any, Any]] = []
+    for look in looks:
+        for part in zip(look.labels, look.tints, look.dashes, look.shapes, strict=True):
+            if part[0] not in found:
+                found[part[0]] = len(parts)
+                parts.append(part)
+    labels, tints, dashes, shapes = zip(*parts, strict=True) if parts else ((), (), (), ())
+    return Look(tuple(labels), tuple(tints), tuple(dashes), tuple(shapes))
+
+
 def _epochs(plan: Plan, arm: ArmPlan, stage: str) -> int:
     for trial in arm.trials:
         for name, key in trial.stages:
@@ -140,37 +259,46 @@ def _arm(arms: Sequence[ArmPlan], name: str) -> ArmPlan:
     return next(arm for arm in arms if arm.name == name)
 
 
-def _seeds(chart: Chart) -> list[int] | None:
-    wanted = (chart.where or {}).get("seed")
-    if wanted is None:
-        return None
-    return [int(s) for s in wanted] if isinstance(wanted, (list, tuple)) else [int(wanted)]
-
-
-def _thin(rows: Sequence[dict[str, Any]], every: int) -> Sequence[dict[str, Any]]:
-    """Every `every`-th epoch, and the last of each curve: no curve is dropped."""
-    if every == 1:
-        return rows
+def _of(rows: Sequence[dict[str, Any]], metric: str, every: int, by_arm: bool) -> Rows:
+    """The rows of one metric, each curve thinned to every `every`-th epoch and its last; `key` where it isn't the arm."""
+    mine = [r for r in rows if r["asked"] == metric]
     last: dict[tuple[Any, ...], int] = {}
-    for row in rows:
+    for row in mine if every > 1 else ():
         curve = (row["arm"], row["stage"], row.get("seed"))
         last[curve] = max(last.get(curve, 0), row["x"])
-    return [r for r in rows if (r["x"] - 1) % every == 0 or r["x"] == last[r["arm"], r["stage"], r.get("seed")]]
+    return [
+        {k: v for k, v in r.items() if k != "asked" and not (by_arm and k == "key")}
+        for r in mine
+        if every == 1 or (r["x"] - 1) % every == 0 or r["x"] == last[r["arm"], r["stage"], r.get("seed")]
+    ]
 
 
-def _mean_row(row: dict[str, Any], band: str) -> dict[str, Any]:
+def _mean_row(row: dict[str, Any], band: str, labels: Mapping[str, str], keys: Mapping[str, str]) -> dict[str, Any]:
     """A row of the page: the mean, and the band's ends (None where there is none)."""
     half = None
     if band != "none" and row["sd"] is not None and row["n"] > 1:
         half = row["sd"] if band == "sd" else t_quantile(row["n"]) * row["sd"] / math.sqrt(row["n"])
     mean = row["mean"]
     ends = (None, None) if half is None else (mean - half, mean + half)
-    return {"arm": row["arm"], "stage": row["stage"], "x": row["x"], "mean": mean, "lo": ends[0], "hi": ends[1], "n": row["n"]}
+    return {"asked": row["asked"], "stage": row["stage"], "x": row["x"], "mean": mean, "lo": ends[0], "hi": ends[1],
+            "n": row["n"], **_who(row["arm"], labels, keys)}  # fmt: skip
 
 
-def _seed_row(row: dict[str, Any]) -> dict[str, Any]:
+def _spread_row(row: dict[str, Any]) -> dict[str, Any]:
+    low, middle, high = row["q"]
+    family = row["family"]
+    return {"asked": row["asked"], "stage": "", "x": row["x"], "mean": middle, "lo": low, "hi": high, "n": row["n"],
+            "arm": family, "key": family}  # fmt: skip
+
+
+def _seed_row(row: dict[str, Any], labels: Mapping[str, str], keys: Mapping[str, str]) -> dict[str, Any]:
     value = row["value"] if row["value"] is not None and math.isfinite(row["value"]) else None
-    return {"arm": row["arm"], "stage": row["stage"], "seed": row["seed"], "x": row["x"], "value": value}
+    return {"asked": row["asked"], "stage": row["stage"], "seed": row["seed"], "x": row["x"], "value": value,
+            **_who(row["arm"], labels, keys)}  # fmt: skip
+
+
+def _who(arm: str, labels: Mapping[str, str], keys: Mapping[str, str]) -> dict[str, str]:
+    return {"arm": labels[arm], "key": keys[arm]}
 
 
 def _several(rows: Sequence[dict[str, Any]]) -> bool:
@@ -185,54 +313,34 @@ def _fits(value: float, drawn: Sequence[float]) -> bool:
     return beyond <= STRETCH * max(high - low, 1e-12)
 
 
-def _caption(
-    chart: Chart, means: Sequence[dict[str, Any]], raw: Sequence[dict[str, Any]], every: int, empty: Sequence[str],
-    outside: Sequence[str], trivial: bool, arms: int,
-) -> str:  # fmt: skip
-    """The author's caption, then how to read the figure, and what is not in it."""
-    ns = {row["n"] for row in means}
-    most = max(ns, default=1)
-    said = [chart.caption] if chart.caption else []
-    if most > 1:
-        band = {"ci95": "its 95 % interval (Student t)", "sd": "one standard deviation", "none": ""}[chart.band]
-        lines = f"Line: mean over {count(most, 'seed')}" + (f"; band: {band}" if band else "")
-        said.append(lines + ("; faint: single seeds." if raw else "."))
-    else:
-        said.append("One seed: no band.")
-    if chart.smooth:
-        how = (
-            f"Savitzky–Golay over {chart.smooth.savgol} epochs"
-            if chart.smooth.savgol
-            else f"moving average, weight {chart.smooth.ema:g}"
-        )
-        said.append(f"Means and bands are of smoothed curves ({how}); faint lines are not smoothed.")
-    if len(ns) > 1:
-        said.append(
-            f"Some epochs have fewer seeds (from {min(ns)}): means there are over those that reached them with a finite value."
-        )
-    broken = sorted({f"{r['arm']}, seed {r['seed']}" for r in raw if r["value"] is None or not math.isfinite(r["value"])})
-    if broken:
-        said.append(f"Not finite in places, and left out of the mean there: {names(broken)}.")
-    if trivial:
-        said.append("Dotted: trivial baseline.")
-    if outside:
-        said.append(f"Trivial baseline beyond the axis: {names(outside)}.")
-    if empty:
-        said.append(f"No data yet: {names(empty)}.")
-    if every > 1:
-        said.append(f"Every {every}th epoch is drawn (and the last): all {count(arms, 'arm')} and seeds are there.")
-    elif arms > MANY_ARMS:
-        said.append(f"All {arms} arms are drawn: mute some in the legend.")
-    return " ".join(said)
+def _domain(parts: Sequence[tuple[Rows, Rows]], trivial: float | None) -> tuple[float, float] | None:
+    """The y axis that all panels of a metric share."""
+    values = [v for means, _ in parts for r in means for v in (r["mean"], r["lo"], r["hi"]) if v is not None]
+    values += [r["value"] for _, seeds in parts for r in seeds if r["value"] is not None]
+    values += [] if trivial is None else [trivial]
+    return (min(values), max(values)) if values and min(values) < max(values) else None
 
 
-def _alt(title: str, metrics: Sequence[str], means: Sequence[dict[str, Any]]) -> str:
-    """The figure for those who don't see it: where each arm's mean ends."""
-    ends: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in means:
-        ends[row["asked"], row["arm"]] = row
-    said = [
-        f"{short_title(m)} ends at " + names([f"{number(r['mean'])} ({a})" for (k, a), r in ends.items() if k == m])
-        for m in metrics
+def _ends(rows: Rows, domain: tuple[float, float] | None, texts: Mapping[str, str]) -> Rows:
+    """Where each curve's name is written: at its end, moved apart until no two overlap. Nowhere while a legend is enough."""
+    if len({r["arm"] for r in rows}) <= CATEGORIES:
+        return []
+    last: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if row["arm"] not in last or row["x"] >= last[row["arm"]]["x"]:
+            last[row["arm"]] = row
+    low, high = domain or _domain([(rows, [])], None) or (0.0, 1.0)
+    gap = (high - low) * curves.LABEL_GAP
+    placed = sorted(last.values(), key=lambda r: r["mean"])
+    at = [r["mean"] for r in placed]
+    for i in range(1, len(at)):
+        at[i] = max(at[i], at[i - 1] + gap)
+    # What was pushed over the top comes down again, and pushes the others.
+    if at and at[-1] > high:
+        at[-1] = max(high, placed[-1]["mean"])
+        for i in range(len(at) - 2, -1, -1):
+            at[i] = min(at[i], at[i + 1] - gap)
+    return [
+        {**{k: r[k] for k in ("arm", "key") if k in r}, "at": y, "text": texts.get(r["arm"], r["arm"])}
+        for r, y in zip(placed, at, strict=True)
     ]
-    return f"{title}. " + "; ".join(said) + "."

@@ -1,4 +1,4 @@
-"""What forest plots and charts of measures draw: rows from judgements, and the captions."""
+"""What a chart of measures draws: a dot a trial, each arm's mean, values to compare with, and the caption."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from interpreter.errors import ReportError
-from interpreter.report.charts import forest, measures
-from interpreter.report.charts.theme import Look, tone_of
-from interpreter.report.conclusion import effect_text
+from interpreter.plan.points import base_of
+from interpreter.plan.types import ArmPlan
+from interpreter.report.cast import Facet, cast
+from interpreter.report.charts import measures
+from interpreter.report.charts.palette import Look
 from interpreter.report.content import Figure, Rows
 from interpreter.report.read import Reader, Wanted, where_is
-from interpreter.report.statistics import summaries, summary
-from interpreter.report.terms import metric_title
-from interpreter.report.words import count, interval, names, number, percent, plus_minus, state_word
-from interpreter.spec.claims import Claim
+from interpreter.report.statistics import Summary, summary
+from interpreter.report.terms import measure_title
+from interpreter.report.words import count, names, number, plus_minus
+from interpreter.spec.names import did_you_mean
 from interpreter.spec.views import Chart
-from interpreter.verdicts.types import Judgement, Verdict
+from interpreter.verdicts.types import Judgement, MeasureValue
 
-PAD = 0.08  # of the axis, at each end
+ROWS = 24  # of one panel: of more arms, those with the lowest and the highest means are drawn
+
+
+LONG = 26  # letters of a row's name: with longer ones, panels stand one below the other
 
 
 class Keeper(Protocol):
@@ -30,95 +35,6 @@ class Keeper(Protocol):
         ...
 
 
-def forest_figure(name: str, chart: Chart, judgement: Judgement, look: Look, data: Keeper) -> Figure:
-    """The forest plot: a panel a measure, a row a claim. Claims without an effect are told in the caption."""
-    title = chart.title or "What was expected, and what was found"
-    shown = [v for v in judgement.verdicts if v.effect is not None and math.isfinite(v.effect)]
-    silent = [v.claim.name for v in judgement.verdicts if v not in shown]
-    if not shown:
-        return Figure(name, "forest", title, chart.caption, "", notice="No data yet: no claim has a difference to show.")
-    groups: dict[str, list[Verdict]] = {}
-    for verdict in shown:
-        groups.setdefault(_measure(verdict.claim), []).append(verdict)
-    panels = []
-    for measure, verdicts in groups.items():
-        domain = _domain(verdicts)
-        rows = [_forest_row(i, v, domain) for i, v in enumerate(verdicts)]
-        pairs = [{"row": i, "seed": p.seed, "difference": p.difference} for i, v in enumerate(verdicts) for p in v.pairs
-                 if len(v.pairs) > 1 and math.isfinite(p.difference)]  # fmt: skip
-        panels.append(
-            forest.Panel(f"difference in {measure}: left side − right side of the claim", data.add("claims", rows),
-                         data.add("pairs", pairs), len(rows), domain)
-        )  # fmt: skip
-    said = [chart.caption] if chart.caption else []
-    levels = sorted({percent(v.level) for v in shown if v.lo is not None})
-    parts = ["Diamond: mean difference"]
-    parts += [f"bar: its interval ({names(levels)})"] if levels else []
-    parts += ["small strokes: single seeds"] if any(len(v.pairs) > 1 for v in shown) else []
-    parts.append(
-        "shaded: where the claim would hold" + (", and it is supported when the whole bar is in the shade" if levels else "")
-    )
-    said.append("; ".join(parts) + ".")
-    if silent:
-        said.append(f"Without a difference so far: {names(silent)}.")
-    alt = f"{title}. " + "; ".join(
-        f"{v.claim.name}: {state_word(v.state).text}, {number(v.effect)}"
-        + (f", interval {b}" if (b := interval(v.lo, v.hi)) else "")
-        for v in shown
-    )
-    drawn = forest.chart(panels, look, page=True)
-    file = forest.chart(panels, look, page=False)[0]
-    return Figure(
-        name,
-        "forest",
-        title,
-        " ".join(said),
-        alt + ".",
-        tuple(c.to_dict(validate=False) for c in drawn),
-        file.to_dict(validate=False),
-    )
-
-
-def _measure(claim: Claim) -> str:
-    """What the claim's differences are in: the measure, or both when the sides have different ones."""
-    both = [side.measure for side in (claim.left, claim.right) if side.measure]
-    return " − ".join(dict.fromkeys(both)) or "the measure"
-
-
-def _domain(verdicts: Sequence[Verdict]) -> tuple[float, float]:
-    """The x axis: zero, every interval and margin, and the single differences unless they lie far out."""
-    core = [0.0]
-    for v in verdicts:
-        core += [x for x in (v.effect, v.lo, v.hi) if x is not None and math.isfinite(x)]
-        core += [-v.claim.margin, v.claim.margin] if v.claim.relation == "~" else []
-        core += [-v.claim.margin] if v.claim.relation == "<" else []
-        core += [v.claim.margin] if v.claim.relation == ">" else []
-    low, high = min(core), max(core)
-    span = (high - low) or 1.0
-    single = [p.difference for v in verdicts for p in v.pairs if math.isfinite(p.difference)]
-    low = max(min([low, *single]), low - span)
-    high = min(max([high, *single]), high + span)
-    span = (high - low) or 1.0
-    return low - PAD * span, high + PAD * span
-
-
-def _forest_row(row: int, verdict: Verdict, domain: tuple[float, float]) -> dict[str, Any]:
-    claim = verdict.claim
-    bounds = {"<": (domain[0], -claim.margin), ">": (claim.margin, domain[1]), "~": (-claim.margin, claim.margin)}[claim.relation]
-    word = state_word(verdict.state).text
-    return {
-        "row": row, "name": claim.name, "claim": claim.text, "state": word, "tone": tone_of(verdict.state), "n": verdict.n,
-        "effect": verdict.effect, "lo": _finite(verdict.lo, domain[0]), "hi": _finite(verdict.hi, domain[1]),
-        "from": bounds[0], "to": bounds[1], "label": f"{word}  {effect_text(verdict)}", "shown": effect_text(verdict),
-        "interval": interval(verdict.lo, verdict.hi) or "none",
-    }  # fmt: skip
-
-
-def _finite(value: float | None, end: float) -> float | None:
-    """An interval's end for drawing: one without an end reaches the edge."""
-    return None if value is None or math.isnan(value) else end if math.isinf(value) else value
-
-
 def measures_figure(name: str, chart: Chart, judgement: Judgement, reader: Reader, look: Look, data: Keeper) -> Figure:
     """The measures: a panel a measure, a dot a trial. Raises: ReportError for a measure that isn't there."""
     entry = judgement.entry
@@ -127,96 +43,154 @@ def measures_figure(name: str, chart: Chart, judgement: Judgement, reader: Reade
         if measure not in entry.entry.measures:
             raise ReportError(
                 f"{entry.id}: chart `{name}` shows the measure `{measure}`, which isn't there",
-                hint=f"measures: {names(tuple(entry.entry.measures), 24)}"
-                if entry.entry.measures
-                else "define it under `measures:`",
+                hint=_hint(measure, tuple(entry.entry.measures)),
             )
+    who = cast(name, chart, entry, look)
     title = chart.title or f"Each trial's {names(wanted)}"
-    arms = [arm.name for arm in entry.arms if chart.arms is None or arm.name in chart.arms]
-    seeds = (chart.where or {}).get("seed")
-    kept = [
-        m
-        for m in judgement.measures
-        if m.arm in arms and (seeds is None or m.seed in (seeds if isinstance(seeds, list) else [seeds]))
-    ]
+    if not who.arms:
+        return Figure(
+            name, "measures", title, chart.caption, "", notice="Nothing to draw: no arm has these values of its factors."
+        )
+    kept = [m for m in judgement.measures if m.arm in who.keys and (who.seeds is None or m.seed in who.seeds)]
     values = [m for m in kept if m.measure in wanted and m.value is not None and math.isfinite(m.value)]
     if not values:
         return Figure(name, "measures", title, chart.caption, "", notice="No data yet: no trial has a value.")
-    panels, outside = [], []
+    panels: list[measures.Panel] = []
+    outside: list[str] = []
+    alts: list[str] = []
+    cut = 0
     for measure in wanted:
-        dots: Rows = [
-            {"arm": m.arm, "order": arms.index(m.arm), "seed": m.seed, "value": m.value, "epoch": m.epoch}
-            for m in values
-            if m.measure == measure
-        ]
-        if not dots:
-            continue
-        found = {arm: summary([d["value"] for d in dots if d["arm"] == arm]) for arm in arms}
-        means: Rows = [
-            {"arm": arm, "mean": s.mean, "lo": None if s.ci is None else s.mean - s.ci,
-             "hi": None if s.ci is None else s.mean + s.ci, "n": s.n, "shown": plus_minus(s.mean, s.ci)}
-            for arm, s in found.items() if s.mean is not None
-        ]  # fmt: skip
-        drawn = [d["value"] for d in dots] + [x for r in means for x in (r["lo"], r["hi"]) if x is not None]
-        lines = []
-        for text, value in _marks(measure, judgement, reader):
-            low, high = min(drawn), max(drawn)
-            if max(low - value, value - high) > max(high - low, 1e-12):
-                outside.append(f"{text} {number(value)} ({measure})")
-            else:
-                lines.append((value, text, "right" if value > (low + high) / 2 else "left"))
-        joined = sum(sum(d["seed"] == s for d in dots) > 1 for s in {d["seed"] for d in dots}) > 1
-        panels.append(
-            measures.Panel(
-                _axis(measure, judgement), data.add("dots", dots), data.add("summary", means), tuple(arms), joined, tuple(lines)
-            )
-        )
-    drawn_charts = measures.chart(panels, look, page=True)
-    file = measures.chart(panels, look, page=False)[0]
-    caption = _caption(chart, kept, wanted, outside, any(p.joined for p in panels), any(p.lines for p in panels))
-    of = summaries(values)
-    alt = f"{title}. " + "; ".join(
-        f"{measure}: "
-        + names([f"{arm} {plus_minus(of[arm, measure].mean, of[arm, measure].ci)}" for arm in arms if (arm, measure) in of])
-        for measure in wanted
-    )
+        of: dict[str, list[MeasureValue]] = {}
+        for m in values:
+            if m.measure == measure:
+                of.setdefault(m.arm, []).append(m)
+        domain = _domain([m.value for ms in of.values() for m in ms if m.value is not None]) if len(who.facets) > 1 else None
+        for facet in who.facets:
+            found = {
+                arm.name: summary([m.value for m in of[arm.name] if m.value is not None]) for arm in facet.arms if arm.name in of
+            }
+            shown = _shown(facet, found)
+            cut = max(cut, len(facet.arms) - len(shown) if len(facet.arms) > ROWS else 0)
+            rows = [
+                _dot(m, i, who.labels[arm.name], who.keys[arm.name]) for i, arm in enumerate(shown) for m in of.get(arm.name, ())
+            ]
+            if not rows:
+                continue
+            means = [_mean(found[arm.name], who.labels[arm.name], who.keys[arm.name]) for arm in shown if arm.name in found]
+            drawn = [d["value"] for d in rows] + [x for r in means for x in (r["lo"], r["hi"]) if x is not None]
+            lines, far = _lines(measure, drawn, judgement, reader)
+            outside += far
+            joined = len(facet.arms) <= ROWS and sum(sum(d["seed"] == s for d in rows) > 1 for s in {d["seed"] for d in rows}) > 1
+            axis = f"{measure}: {measure_title(entry.entry.measures[measure])}"
+            panels.append(
+                measures.Panel(
+                    axis, facet.title, data.add("dots", rows), data.add("summary", means),
+                    tuple(who.labels[arm.name] for arm in shown), who.look, "arm" if who.by_arm else "key", domain, joined, lines,
+                )
+            )  # fmt: skip
+            alts.append(f"{measure}: " + names([f"{r['arm']} {r['shown']}" for r in means]))
+    charts = measures.chart(panels, page=True)
+    file = measures.chart(panels, page=False)[0]
+    caption = _caption(chart, kept, wanted, list(dict.fromkeys(outside)), panels, cut, who.labels)
     return Figure(
-        name, "measures", title, caption, alt + ".", tuple(c.to_dict(validate=False) for c in drawn_charts),
-        file.to_dict(validate=False), tuple(arms),
+        name, "measures", title, f"{caption} {who.note}".strip(), f"{title}. " + "; ".join(alts) + ".",
+        tuple(c.to_dict(validate=False) for c in charts), file.to_dict(validate=False), who.look,
+        legend="" if who.by_arm else "plain", wide=max(len(label) for p in panels for label in p.arms) > LONG,
     )  # fmt: skip
 
 
-def _axis(measure: str, judgement: Judgement) -> str:
-    """A measure's axis title: its name and what it reads."""
-    definition = judgement.entry.entry.measures[measure]
-    how = {"best": "best epoch", "last": "last epoch", "stable_min": "lowest stable mean", "stable_max": "highest stable mean"}
-    read = f"at the epoch of {definition.at}" if definition.at else how.get(definition.read or "", "")
-    return f"{measure}: {metric_title(definition.metric)}" + (f", {read}" if read else "")
+def _hint(measure: str, known: Sequence[str]) -> str:
+    if not known:
+        return "define it under `measures:`"
+    near = did_you_mean(measure, known)
+    return near if near.startswith("did") else f"measures: {names(known, 24)}"
+
+
+def _shown(facet: Facet, found: dict[str, Summary]) -> list[ArmPlan]:
+    """The arms of a panel: all while there is room, else the ends of the range and whatever is no point of a sweep."""
+    if len(facet.arms) <= ROWS:
+        return list(facet.arms)
+    sizes: dict[str, int] = {}
+    for arm in facet.arms:
+        sizes[base_of(arm)] = sizes.get(base_of(arm), 0) + 1
+    single = [arm for arm in facet.arms if sizes[base_of(arm)] == 1][: ROWS // 3]
+    rest = [arm for arm in facet.arms if arm not in single and arm.name in found]
+    rest.sort(key=lambda arm: found[arm.name].mean or 0.0)
+    room = ROWS - len(single)
+    ends = rest if len(rest) <= room else [*rest[: (room + 1) // 2], *rest[len(rest) - room // 2 :]]
+    return [*single, *ends]
+
+
+def _domain(values: Sequence[float]) -> tuple[float, float] | None:
+    """The x axis that all panels of a measure share: all trials, with room for intervals."""
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    pad = 0.12 * (high - low)
+    return (low - pad, high + pad) if pad else None
+
+
+def _dot(m: MeasureValue, order: int, label: str, key: str) -> dict[str, Any]:
+    return {
+        "arm": label,
+        "order": order,
+        "seed": m.seed,
+        "value": m.value,
+        "epoch": m.epoch,
+        "key": key,
+    }
+
+
+def _mean(s: Summary, label: str, key: str) -> dict[str, Any]:
+    low, high = (None, None) if s.ci is None or s.mean is None else (s.mean - s.ci, s.mean + s.ci)
+    shown = plus_minus(s.mean, s.ci)
+    return {"arm": label, "key": key, "mean": s.mean, "lo": low, "hi": high, "n": s.n, "shown": shown}
+
+
+def _lines(
+    measure: str, drawn: Sequence[float], judgement: Judgement, reader: Reader
+) -> tuple[tuple[tuple[float, str, str], ...], list[str]]:
+    """Values to compare with that fit on the axis - value, name, side of the name - and those that don't."""
+    low, high = min(drawn), max(drawn)
+    lines, outside = [], []
+    for text, value in _marks(measure, judgement, reader):
+        if max(low - value, value - high) > max(high - low, 1e-12):
+            outside.append(f"{text} {number(value)} ({measure})")
+        else:
+            lines.append((value, text, "right" if value > (low + high) / 2 else "left"))
+    return tuple(lines), outside
 
 
 def _marks(measure: str, judgement: Judgement, reader: Reader) -> list[tuple[str, float]]:
     """Values to compare with: the trivial baseline and references, with their names."""
     entry = judgement.entry.entry
-    metric = entry.measures[measure].metric
+    definition = entry.measures[measure]
+    marks = [(name, r.values[measure]) for name, r in entry.references.items() if measure in r.values]
+    metric = definition.metric
+    if metric is None or definition.read == "epochs_to" or definition.over is not None:
+        return marks  # not in the metric's units: what the trivial rule reaches says nothing here
     trivial = reader.trivial([Wanted(arm.name, *where_is(arm, metric), asked=metric) for arm in judgement.entry.arms])
-    marks = [] if trivial is None else [("trivial baseline", trivial)]
-    return marks + [(name, r.values[measure]) for name, r in entry.references.items() if measure in r.values]
+    return [*([] if trivial is None else [("trivial baseline", trivial)]), *marks]
 
 
-def _caption(chart: Chart, kept: Sequence[Any], wanted: Sequence[str], outside: Sequence[str], joined: bool, lines: bool) -> str:
+def _caption(
+    chart: Chart, kept: Sequence[MeasureValue], wanted: Sequence[str], outside: Sequence[str], panels: Sequence[measures.Panel],
+    cut: int, labels: Any,
+) -> str:  # fmt: skip
     said = [chart.caption] if chart.caption else []
+    joined = any(p.joined for p in panels)
     said.append("A dot a trial" + ("; thin lines join equal seeds" if joined else "") + "; below: mean with its 95 % interval.")
-    if lines:
+    if cut:
+        said.append(f"The arms with the lowest and the highest means are drawn; {cut} between them are in the tables.")
+    if any(p.lines for p in panels):
         said.append("Dotted: values to compare with.")
     if outside:
         said.append(f"Beyond the axis: {names(outside)}.")
     shown = [m for m in kept if m.measure in wanted]
     if chosen := sorted({m.measure for m in shown if m.selected}):
         said.append(f"Chosen on the data that it reports, hence optimistic: {names(chosen)}.")
-    missing = sorted({f"{m.arm} seed {m.seed}" for m in shown if m.value is None or not math.isfinite(m.value)})
+    missing = sorted({f"{labels[m.arm]} seed {m.seed}" for m in shown if m.value is None or not math.isfinite(m.value)})
     if missing:
         said.append(f"No value: {names(missing)} ({count(len(missing), 'trial')}).")
-    partial = sorted({f"{m.arm} seed {m.seed}" for m in shown if m.value is not None and not m.complete})
+    partial = sorted({f"{labels[m.arm]} seed {m.seed}" for m in shown if m.value is not None and not m.complete})
     if partial:
         said.append(f"Ended early, or not yet done: {names(partial)}.")
     return " ".join(said)

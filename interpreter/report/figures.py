@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from interpreter.errors import ReportError
 from interpreter.plan.types import Plan
-from interpreter.report.charts import theme
+from interpreter.report.cast import cast
+from interpreter.report.charts.palette import Look
 from interpreter.report.content import SECTIONS, Figure, Rows
 from interpreter.report.curvedata import curves_figure, default_metrics
-from interpreter.report.dotdata import forest_figure, measures_figure
+from interpreter.report.dotdata import measures_figure
+from interpreter.report.forestdata import forest_figure
 from interpreter.report.read import Reader
-from interpreter.report.words import names
-from interpreter.spec.views import Chart
+from interpreter.report.sqldata import sql_figure
+from interpreter.spec.views import AnyChart, Chart, SqlChart
 from interpreter.verdicts.types import Judgement
 
 
@@ -33,15 +34,15 @@ class DataSets:
         return name
 
 
-def figures(judgement: Judgement, plan: Plan, reader: Reader, look: theme.Look) -> tuple[tuple[Figure, ...], Mapping[str, Rows]]:
-    """All figures in the order of the report (forest, curves, measures), and the data sets they name.
+def figures(judgement: Judgement, plan: Plan, reader: Reader, look: Look) -> tuple[tuple[Figure, ...], Mapping[str, Rows]]:
+    """All figures in the order of the report (SECTIONS), and the data sets they name.
 
     What the page asks for, and besides that one of each kind it does not ask for, where there is something to draw.
     Raises: ReportError for a chart that names what isn't there.
     """
     entry = judgement.entry.entry
-    asked = dict(entry.charts)
-    kinds = {chart.kind for chart in asked.values()}
+    asked: dict[str, AnyChart] = dict(entry.charts)
+    kinds = {chart.kind for chart in asked.values() if isinstance(chart, Chart)}
     if entry.claims and "forest" not in kinds:
         asked[_free("forest", asked)] = Chart(kind="forest")
     if "curves" not in kinds and default_metrics(judgement.entry):
@@ -52,33 +53,27 @@ def figures(judgement: Judgement, plan: Plan, reader: Reader, look: theme.Look) 
     made = []
     for kind, _ in SECTIONS:
         for name, chart in asked.items():
-            if chart.kind != kind:
-                continue
-            _check_arms(name, chart, judgement)
-            if kind == "forest":
-                made.append(forest_figure(name, chart, judgement, look, data))
-            elif kind == "curves":
-                made.append(curves_figure(name, chart, judgement, plan, reader, look, data))
-            else:
-                made.append(measures_figure(name, chart, judgement, reader, look, data))
+            if isinstance(chart, SqlChart):
+                if kind == "sql":
+                    made.append(sql_figure(name, chart, reader, look, data))
+            elif chart.kind == kind:
+                made.append(_figure(name, chart, judgement, plan, reader, look, data))
     return tuple(made), data.rows
+
+
+def _figure(
+    name: str, chart: Chart, judgement: Judgement, plan: Plan, reader: Reader, look: Look, data: DataSets
+) -> Figure:  # fmt: skip
+    if chart.kind == "forest":
+        return forest_figure(name, chart, judgement, data)
+    if chart.kind == "curves":
+        return curves_figure(name, chart, judgement, plan, reader, look, data)
+    if chart.kind == "measures":
+        return measures_figure(name, chart, judgement, reader, look, data)
+    cast(name, chart, judgement.entry, look)  # what it names is there, though it can't be drawn yet
+    title = chart.title or "Phases and learning rates"
+    return Figure(name, chart.kind, title, chart.caption, "", notice="Not drawn yet: this chart comes with schedules of phases.")
 
 
 def _free(name: str, taken: Mapping[str, Any]) -> str:
     return name if name not in taken else f"all-{name}"
-
-
-def _check_arms(name: str, chart: Chart, judgement: Judgement) -> None:
-    """Raises: ReportError when the chart names an arm that isn't one, or sorts trials by anything but the seed."""
-    arms: Sequence[str] = [arm.name for arm in judgement.entry.arms]
-    for arm in chart.arms or ():
-        if arm not in arms:
-            raise ReportError(
-                f"{judgement.entry.id}: chart `{name}` names the arm `{arm}`, which isn't there",
-                hint=f"arms: {names(tuple(arms), 24)}",
-            )
-    for key in chart.where or {}:
-        if key != "seed":
-            raise ReportError(
-                f"{judgement.entry.id}: chart `{name}` has `where: {key}`, by which trials can't be chosen", hint="known: seed"
-            )

@@ -7,11 +7,12 @@ from typing import Any
 
 from interpreter.plan.types import EntryPlan, Plan
 from interpreter.project import Project
-from interpreter.report.charts.theme import look_of
+from interpreter.report.cast import entry_look
 from interpreter.report.conclusion import disagreements, fill
 from interpreter.report.content import Content, Finding, StageLine
 from interpreter.report.figures import figures
 from interpreter.report.read import Reader
+from interpreter.report.surroundings import links, siblings, unbuilt
 from interpreter.report.tables import tables
 from interpreter.report.words import count, names
 from interpreter.verdicts.types import Judgement
@@ -27,11 +28,13 @@ def gather(project: Project, plan: Plan, judgement: Judgement) -> Content:
     """
     entry = judgement.entry
     reader = Reader(project, entry)
-    look = look_of([arm.name for arm in entry.arms], [arm.name for arm in entry.arms if arm.baseline])
-    drawn, datasets = figures(judgement, plan, reader, look)
+    drawn, datasets = figures(judgement, plan, reader, entry_look(entry))
     lines, environments = _stages(entry, plan, reader)
     return Content(
         plan=entry,
+        unbuilt=unbuilt(entry, plan),
+        links=links(project, plan, entry, reader),
+        siblings=siblings(project, plan, entry),
         page_title=plan.title,
         origin=_origin(entry, plan, reader),
         verdicts=judgement.verdicts,
@@ -44,7 +47,7 @@ def gather(project: Project, plan: Plan, judgement: Judgement) -> Content:
         data=_data(entry, plan, reader),
         stages=lines,
         environments=environments,
-        look=look,
+        tints=tuple(dict.fromkeys(tint for figure in drawn if figure.look for tint in figure.look.tints)),
         datasets=datasets,
     )
 

@@ -16,6 +16,7 @@ from typing import Any
 from interpreter.errors import Place
 from interpreter.plan.types import EntryPlan, Plan
 from interpreter.project import Project
+from interpreter.report.stamps import named_entries, notebook_entries, place_of, read_stamp
 from interpreter.spec.base import Config
 
 VERSION = 1  # of the report room; raised when reports must be made again although no file of it changed
@@ -37,7 +38,8 @@ def inputs_hash(project: Project, entry_plan: EntryPlan, plan: Plan) -> str:
     """The hash of everything that the report of an entry depends on.
 
     That is: the entry as planned (texts, charts, tables, measures, claims, arms, problems), how far the records of its
-    stages are (DONE, size of the events, attempts' ends), when its claims were first seen, and this room's source.
+    stages are (DONE, size of the events, attempts' ends), when its claims were first seen, what is said of its notebook and
+    of the entries it names, and this room's source.
     """
     keys = sorted({key for arm in entry_plan.arms for trial in arm.trials for _, key in trial.stages})
     content = {
@@ -45,10 +47,10 @@ def inputs_hash(project: Project, entry_plan: EntryPlan, plan: Plan) -> str:
         "source": source_hash(),
         "page": [plan.page, plan.profile, plan.file, plan.title],
         "entry": _plain(entry_plan),
-        "stages": {
-            key: [_plain(plan.stages[key].settings) if key in plan.stages else None, _record(project, key)] for key in keys
-        },
+        "stages": {key: [_shown(plan, key), _record(project, key)] for key in keys},
         "ledger": _ledger(project, entry_plan),
+        "notebook": list(notebook_entries(project, plan, entry_plan).items()),
+        "named": [_said(project, plan, name) for name in named_entries(entry_plan)],
     }
     text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:40]
@@ -69,15 +71,6 @@ def is_current(project: Project, plan: Plan, entry: EntryPlan) -> bool:
     return stamp.get("hash") == inputs_hash(project, entry, plan)
 
 
-def read_stamp(path: Path) -> Mapping[str, Any]:
-    """What the stamp at `path` says; nothing when it is absent or damaged, and the report is then made again."""
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 @cache
 def source_hash() -> str:
     """The hash of the source files (code, SQL, templates) of the rooms that a report's content comes from."""
@@ -89,6 +82,18 @@ def source_hash() -> str:
                 found.update(path.relative_to(package).as_posix().encode())
                 found.update(path.read_bytes())
     return found.hexdigest()
+
+
+def _shown(plan: Plan, key: str) -> list[Any] | None:
+    """What is shown of a stage as planned."""
+    stage = plan.stages.get(key)
+    return None if stage is None else [_plain(stage.settings), list(stage.unbuilt)]
+
+
+def _said(project: Project, plan: Plan, entry: str) -> list[Any]:
+    """What the report of another entry says of it."""
+    stamp = read_stamp(place_of(project, entry, plan.profile))
+    return [entry, entry in plan.ids() or bool(stamp), stamp.get("title"), stamp.get("states")]
 
 
 def _record(project: Project, key: str) -> list[Any]:

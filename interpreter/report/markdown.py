@@ -52,6 +52,11 @@ def html(text: str, profile: str = "") -> str:
     return out
 
 
+def inline(text: str) -> str:
+    """A sentence as HTML: what stands in backticks as code, nothing else read as Markdown."""
+    return "".join(f"<code>{escape(part)}</code>" if i % 2 else escape(part) for i, part in enumerate(text.split("`")))
+
+
 def twin(text: str, profile: str = "") -> str:
     """`text` (Markdown) for the Markdown report: links to entries resolved, HTML in it escaped, headings lowered."""
     text = _LINK.sub(lambda m: f"]({entry_link(m.group(1), profile, 'md')})", text)

@@ -11,16 +11,20 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from interpreter.report import markdown
+from interpreter.report import heading, markdown
 from interpreter.report.charts import theme
+from interpreter.report.charts.palette import Tint, variable
 from interpreter.report.conclusion import effect_text
 from interpreter.report.content import SECTIONS, Content, Figure, Grid, Rows
 from interpreter.report.phrases import (
+    FINDINGS,
     PROVENANCE,
+    STAGES,
     claim_text,
     confound_heading,
     confound_texts,
     method_text,
+    more,
     provenance_cells,
     provenance_heading,
     registered,
@@ -36,9 +40,9 @@ DIGITS = 6  # significant digits of numbers that are only drawn
 def page(content: Content, bundle: str) -> str:
     """The whole page. `bundle` is the script that sets `vegaEmbed`; it is put in once, and only when there is a chart."""
     entry = content.plan.entry
-    body = [_header(content), _verdicts(content.verdicts)]
-    for kind, heading in SECTIONS:
-        body.append(_figures(heading, [f for f in content.figures if f.kind == kind], content))
+    body = [heading.html(content), _verdicts(content.verdicts)]
+    for kind, words in SECTIONS:
+        body.append(_figures(words, [f for f in content.figures if f.kind == kind], content))
     body.append(_tables(content.tables, content))
     body.append(_findings(content))
     if entry.notes.strip():
@@ -46,33 +50,24 @@ def page(content: Content, bundle: str) -> str:
     body.append(_updates(content))
     body.append(_conclusion(content))
     body.append(_assumed(content))
+    body.append(heading.nav_html(content))
     body.append(_provenance(content))
     body.append(f"<footer>{escape(content.plan.id)}{_profile_words(content.plan.profile)}. Written by expt.</footer>")
     title = f"{entry.title} · {content.plan.page}"
-    return shell(title, content.origin, "\n".join(part for part in body if part), content.look, _scripts(content, bundle))
+    return shell(title, content.origin, "\n".join(part for part in body if part), content.tints, _scripts(content, bundle))
 
 
-def shell(title: str, origin: str, body: str, look: theme.Look, scripts: str = "") -> str:
+def shell(title: str, origin: str, body: str, tints: Sequence[Tint], scripts: str = "") -> str:
     """A page around `body`: the theme's colours, the style sheet, and the line about the data before anything else."""
     return Template(_template("page.html")).substitute(
         title=escape(title),
-        light=theme.variables(look, dark=False),
-        dark=theme.variables(look, dark=True),
+        light=theme.variables(tints, dark=False),
+        dark=theme.variables(tints, dark=True),
         style=_template("style.css"),
         origin=f'<p class="origin">{escape(origin)}</p>' if origin else "",
         body=body,
         scripts=scripts,
     )
-
-
-def _header(content: Content) -> str:
-    entry, plan = content.plan.entry, content.plan
-    meta = [f'<time datetime="{escape(plan.page)}">{escape(plan.page)}</time>']
-    meta += [f"notebook {escape(entry.notebook)}"] if entry.notebook else []
-    meta += [f"<code>{escape(plan.id)}</code>"]
-    mark = f' <span class="profile">profile {escape(plan.profile)}: not full scale</span>' if plan.profile else ""
-    question = f'\n<p class="question">{escape(entry.question)}</p>' if entry.question else ""
-    return f'<header>\n<p class="meta">{" · ".join(meta)}{mark}</p>\n<h1>{escape(entry.title)}</h1>{question}\n</header>\n<main>'
 
 
 def _verdicts(verdicts: Sequence[Verdict]) -> str:
@@ -117,11 +112,9 @@ def _figures(heading: str, figures: Sequence[Figure], content: Content) -> str:
 def _figure(figure: Figure, content: Content) -> str:
     title = f"<h3>{escape(figure.title)}</h3>"
     if figure.notice:
-        words = f"{escape(figure.notice)} {escape(figure.caption)}".strip()
+        words = f"{markdown.inline(figure.notice)} {escape(figure.caption)}".strip()
         return f'<figure id="figure-{figure.name}">{title}<div class="notice">{words}</div></figure>'
-    wide = {"forest": " one", "measures": "", "curves": ""}[figure.kind]
-    if len(figure.panels) == 1:
-        wide = " one"
+    wide = " one" if figure.kind == "forest" or figure.wide or len(figure.panels) == 1 else ""
     panels = "".join(f'<div class="panel" id="{_panel(figure, i)}"></div>' for i in range(len(figure.panels)))
     stem = f"figures/{content.plan.entry.name}-{figure.name}"
     links = f'<span class="files"><a href="{stem}.svg">SVG</a> · <a href="{stem}.png">PNG</a></span>'
@@ -131,26 +124,29 @@ def _figure(figure: Figure, content: Content) -> str:
         else ""
     )
     return (
-        f'<figure id="figure-{figure.name}">{title}{_legend(figure, content.look)}'
+        f'<figure id="figure-{figure.name}">{title}{_legend(figure)}'
         f'<div class="panels{wide}" role="img" aria-label="{escape(figure.alt)}">{panels}</div>'
         f"<figcaption>{escape(figure.caption)}{hint} {links}</figcaption></figure>"
     )
 
 
-def _legend(figure: Figure, look: theme.Look) -> str:
-    """Buttons that mute arms: a swatch in the arm's colour, dash and shape, and its name."""
-    if len(figure.arms) < 2 or figure.kind != "curves":
+def _legend(figure: Figure) -> str:
+    """What colours stand for: a swatch in colour and dash, and its name; buttons where they mute."""
+    look = figure.look
+    if look is None or len(look.labels) < 2 or not figure.legend:
         return ""
     items = []
-    for arm in figure.arms:
-        i = look.arms.index(arm)
-        dash = "" if look.dashes[i] == (1, 0) else f' stroke-dasharray="{" ".join(map(str, look.dashes[i]))}"'
-        line = f'<path d="M0 4H24" stroke="var(--arm-{i})" stroke-width="2.6"{dash}/>'
-        swatch = f'<svg width="24" height="8" aria-hidden="true">{line}</svg>'
-        items.append(
-            f'<li><button type="button" data-arm="{escape(arm)}" aria-pressed="true">{swatch}{escape(arm)}</button></li>'
-        )
-    return f'<ul class="legend" aria-label="Arms: press to mute">{"".join(items)}</ul>'
+    for arm, tint, form in zip(look.labels, look.tints, look.dashes, strict=True):
+        dash = f' stroke-dasharray="{" ".join(map(str, form))}"' if look.by_form and form != (1, 0) else ""
+        if figure.legend == "plain":
+            items.append(f'<li><span><svg width="10" height="10" aria-hidden="true"><circle cx="5" cy="5" r="5" '
+                         f'fill="{variable(tint)}"/></svg>{escape(arm)}</span></li>')  # fmt: skip
+            continue
+        line = f'<path d="M0 4H24" stroke="{variable(tint)}" stroke-width="2.6"{dash}/>'
+        swatch = f'<svg width="24" height="8" aria-hidden="true">{line}</svg>{escape(arm)}'
+        items.append(f'<li><button type="button" data-arm="{escape(arm)}" aria-pressed="true">{swatch}</button></li>')
+    label = "Arms: press to mute" if figure.legend == "mute" else "Colours"
+    return f'<ul class="legend" aria-label="{label}">{"".join(items)}</ul>'
 
 
 def _tables(grids: Sequence[Grid], content: Content) -> str:
@@ -163,6 +159,9 @@ def _table(grid: Grid, content: Content) -> str:
     def row(cells: Sequence[str]) -> str:
         return f'<tr><th scope="row">{escape(cells[0])}</th>' + "".join(f"<td>{escape(c)}</td>" for c in cells[1:]) + "</tr>"
 
+    if grid.notice:
+        words = f"{markdown.inline(grid.notice)} {escape(grid.caption)}".strip()
+        return f'<div class="table" id="table-{grid.name}"><h3>{escape(grid.title)}</h3><div class="notice">{words}</div></div>'
     head = "".join(f'<th scope="col">{escape(c)}</th>' for c in grid.columns)
     foot = f"<tfoot>{''.join(row(cells) for cells in grid.footer)}</tfoot>" if grid.footer else ""
     stem = f"tables/{content.plan.entry.name}-{grid.name}.csv"
@@ -180,9 +179,10 @@ def _findings(content: Content) -> str:
     items = "".join(
         f'<li><span class="kind" style="--tone: var(--{tone.get(f.severity, "none")})">{escape(f.severity)}</span>'
         f"<span><b>{escape(f.where)}</b>: {escape(f.text)}</span></li>"
-        for f in content.findings
+        for f in content.findings[:FINDINGS]
     )
-    return f'<section><h2>Findings</h2>\n<ul class="findings">{items}</ul></section>'
+    left = _more(len(content.findings) - FINDINGS, "finding", "findings")
+    return f'<section><h2>Findings</h2>\n<ul class="findings">{items}</ul>{left}</section>'
 
 
 def _updates(content: Content) -> str:
@@ -190,8 +190,7 @@ def _updates(content: Content) -> str:
     for update in content.plan.entry.updates:
         link = ""
         if update.entry:
-            target = markdown.entry_link(update.entry, content.plan.profile, "html")
-            link = f'<p><a href="{escape(target)}">{escape(update.entry)}</a></p>'
+            link = f"<p>{heading.link_html(content.links[update.entry], content.plan.profile)}</p>"
         text = markdown.html(update.text, content.plan.profile)
         items.append(
             f'<li><time datetime="{escape(update.date)}">{escape(update.date)}</time><div class="notes">{text}{link}</div></li>'
@@ -223,7 +222,7 @@ def _provenance(content: Content) -> str:
         f'<tr><th scope="row">{escape(s.name)}</th><td class="text key">{s.key}</td>'
         + "".join(f'<td class="text">{escape(str(cell))}</td>' for cell in provenance_cells(s))
         + "</tr>"
-        for s in content.stages
+        for s in content.stages[:STAGES]
     )
     data = "".join(
         f"<li>{escape(name)}: {escape(origin)}" + (f", fingerprint <code>{escape(mark)}</code>" if mark else "") + "</li>"
@@ -231,8 +230,14 @@ def _provenance(content: Content) -> str:
     )
     places = "".join(f"<li><b>{escape(name)}</b>: {escape(words)}</li>" for name, words in content.environments)
     table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    left = _more(len(content.stages) - STAGES, "stage", "provenance")
     summary = f"<summary>{provenance_heading(content)}</summary>"
-    return f'<details class="sheet">{summary}\n<ul>{data}{places}</ul>{table}</details>\n</main>'
+    return f'<details class="sheet">{summary}\n<ul>{data}{places}</ul>{table}{left}</details>\n</main>'
+
+
+def _more(left_out: int, noun: str, where: str) -> str:
+    """What is said of a list that is cut."""
+    return f'<p class="small">{more(left_out, noun, where)}</p>' if left_out > 0 else ""
 
 
 def _profile_words(profile: str) -> str:
@@ -287,7 +292,7 @@ def index(title: str, entries: Sequence[Mapping[str, str]]) -> str:
         for e in entries
     )
     body = f'<header><h1>{escape(title)}</h1></header>\n<main><ul class="entries">{items}</ul></main>'
-    return shell(title, " ".join(origins), body, theme.look_of((), ()))
+    return shell(title, " ".join(origins), body, ())
 
 
 @cache

@@ -11,7 +11,7 @@ from typing import Any
 
 from interpreter.plan.types import ArmPlan, EntryPlan
 from interpreter.project import Project
-from interpreter.results.read import query
+from interpreter.results.read import Rows, query, select
 from interpreter.spec.measures import Smooth
 from interpreter.spec.names import metric_ref
 
@@ -64,6 +64,12 @@ class Reader:
         return self._rows("evaluated")
 
     @cached_property
+    def kept(self) -> list[Record]:
+        """Every metric of every trial at the checkpoint that was kept, or at the end: arm, seed, stage, split, metric, value,
+        epoch."""
+        return self._rows("kept")
+
+    @cached_property
     def _baselines(self) -> dict[tuple[str, str, str, str], Record]:
         return {(r["arm"], r["stage"], r["split"], r["metric"]): r for r in self._rows("baselines")}
 
@@ -84,11 +90,32 @@ class Reader:
         self, wanted: Sequence[Wanted], seeds: Sequence[int] | None, epochs: tuple[int, int] | None, smooth: Smooth | None
     ) -> list[Record]:
         """Means over seeds, smoothed where asked: asked, arm, stage, x, mean, sd (None for n = 1), n."""
-        savgol, ema = (smooth.savgol or 0, smooth.ema or 0.0) if smooth else (0, 0.0)
-        return self._rows("means", *_lists(wanted, seeds, epochs), savgol, ema)
+        return self._rows("means", *_lists(wanted, seeds, epochs), *_smoothing(smooth))
+
+    def spread(
+        self, wanted: Sequence[Wanted], families: Sequence[str], seeds: Sequence[int] | None, epochs: tuple[int, int] | None,
+        smooth: Smooth | None,
+    ) -> list[Record]:  # fmt: skip
+        """Quantiles over arms, by the family of each that is wanted: asked, family, x, q (10, 50 and 90 %), n (arms)."""
+        return self._rows("spread", *_lists(wanted, seeds, epochs), *_smoothing(smooth), list(families))
+
+    def ends(self, wanted: Sequence[Wanted], seeds: Sequence[int] | None) -> list[Record]:
+        """Where each arm's curve ends, lowest first: asked, arm, value."""
+        return self._rows("ends", *_lists(wanted, seeds, None)[:7])
+
+    def entries(self, ids: Sequence[str]) -> list[Record]:
+        """Other entries, those that are known: entry, title, stages, done, states (of verdicts, or None)."""
+        return self._given("entries", (list(ids), self.plan.profile)) if ids else []
+
+    def select(self, sql: str, limit: int) -> Rows:
+        """The first `limit` rows of a query of the page's author. Raises: UsageError when it can't be run."""
+        return select(self.project, sql, {"entry": self.plan.id, "profile": self.plan.profile}, limit)
 
     def _rows(self, name: str, *params: Any) -> list[Record]:
-        found = query(self.project, _sql(name), (self.plan.id, self.plan.profile, *params))
+        return self._given(name, (self.plan.id, self.plan.profile, *params))
+
+    def _given(self, name: str, params: Sequence[Any]) -> list[Record]:
+        found = query(self.project, _sql(name), params)
         return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
 
 
@@ -108,6 +135,10 @@ def objective_of(plan_stages: Mapping[str, Any], arm: ArmPlan, stage: str) -> st
                 objective = plan_stages[key].settings.get("objective")
                 return str(objective.get("type", "")) if isinstance(objective, Mapping) else ""
     return ""
+
+
+def _smoothing(smooth: Smooth | None) -> tuple[int, float]:
+    return (smooth.savgol or 0, smooth.ema or 0.0) if smooth else (0, 0.0)
 
 
 def _lists(wanted: Sequence[Wanted], seeds: Sequence[int] | None, epochs: tuple[int, int] | None) -> list[Any]:

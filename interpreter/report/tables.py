@@ -1,23 +1,34 @@
-"""Tables: measures and evaluated metrics by arm or by trial, for the reader and, exactly, for a CSV file."""
+"""Tables: measures and evaluated metrics by arm, trial or factor, for the reader and, exactly, for a CSV file."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from interpreter.errors import ReportError
+from interpreter.plan.points import factors, levels, short_labels
+from interpreter.plan.types import ArmPlan, EntryPlan
 from interpreter.report.content import Grid
+from interpreter.report.crosstab import crossed
 from interpreter.report.read import Reader, Wanted, where_is
+from interpreter.report.sqldata import sql_grid
 from interpreter.report.statistics import Summary, summary
-from interpreter.report.words import MINUS, NOTHING, names, number, plus_minus
-from interpreter.spec.views import Table
+from interpreter.report.words import MINUS, NOTHING, count, names, number, plus_minus
+from interpreter.spec.names import did_you_mean
+from interpreter.spec.views import SqlTable, Table
 from interpreter.verdicts.types import Judgement
 
+ROWS = 60  # of a table on the page; the CSV file has all
 _STATISTICS = ("mean", "ci", "sd", "n", "min", "max")
+_PROBE = re.compile(r"(?P<stage>[a-z][a-z0-9_-]*)\.at")
+
+Groups = Sequence[tuple[str, Sequence[ArmPlan]]]  # heading of a row -> the arms it is about
+Values = Mapping[tuple[str, int], float | None]  # (arm, seed) -> value
 
 
-class _Number:
+class Number:
     """A number in a user's format string: absent ones become a dash whatever the format, minus signs are true ones."""
 
     def __init__(self, value: float | None) -> None:
@@ -32,11 +43,11 @@ class _Number:
 def tables(judgement: Judgement, reader: Reader) -> tuple[Grid, ...]:
     """The tables asked for; when none is, one of all measures by arm (none when there are no measures).
 
-    Raises: ReportError for a column that isn't there, or a format that can't be used.
+    Raises: ReportError for a column that isn't there, a format that can't be used, or a query that fails.
     """
     entry = judgement.entry.entry
     if entry.tables:
-        return tuple(_grid(name, table, judgement, reader, table.format) for name, table in entry.tables.items())
+        return tuple(_table(name, table, judgement, reader) for name, table in entry.tables.items())
     if not entry.measures:
         return ()
     table = Table(
@@ -45,18 +56,73 @@ def tables(judgement: Judgement, reader: Reader) -> tuple[Grid, ...]:
     return (_grid("measures", table, judgement, reader, ""),)
 
 
+def title_of(name: str) -> str:
+    """A table's name as its heading."""
+    title = name.replace("-", " ").replace("_", " ")
+    return title[:1].upper() + title[1:]
+
+
+def _table(name: str, table: Table | SqlTable, judgement: Judgement, reader: Reader) -> Grid:
+    if isinstance(table, SqlTable):
+        return cut(sql_grid(name, title_of(name), table, reader))
+    if probe := _PROBE.fullmatch(table.rows):
+        notice = f"The checkpoints that `{probe['stage']}` looks at: probe stages are planned, and not built yet."
+        return Grid(name, title_of(name), table.caption, (), (), (), (), (), notice)
+    axes = [table.rows, *([table.columns] if isinstance(table.columns, str) else [])]
+    for axis in axes:
+        if axis not in ("arm", "trial") and axis not in factors(judgement.entry.arms):
+            raise ReportError(
+                f"{judgement.entry.id}: table `{name}` asks for the factor `{axis}`, which no sweep here has",
+                hint=did_you_mean(axis, ["arm", "trial", *factors(judgement.entry.arms)]),
+            )
+    if table.cell is not None:
+        return cut(crossed(name, title_of(name), table, judgement, reader, Number))
+    return _grid(name, table, judgement, reader, table.format)
+
+
+def cut(grid: Grid) -> Grid:
+    """The table with no more rows than a page can bear, and a note that says so."""
+    if len(grid.rows) <= ROWS:
+        return grid
+    note = f"The first {ROWS} of {count(len(grid.rows), 'row')}; the CSV file has all."
+    caption = f"{grid.caption} {note}".strip()
+    return Grid(grid.name, grid.title, caption, grid.columns, grid.rows[:ROWS], grid.footer, grid.csv_columns, grid.csv_rows)
+
+
 def _grid(name: str, table: Table, judgement: Judgement, reader: Reader, form: str) -> Grid:
     values = {column: _values(column, name, judgement, reader) for column in table.columns}
-    title = name.replace("-", " ").replace("_", " ")
-    title = title[:1].upper() + title[1:]
-    make = _by_arm if table.rows == "arm" else _by_trial
-    rows, csv_columns, csv_rows = make(values, judgement, form, name)
-    heads = ("arm", "n") if table.rows == "arm" else ("arm", "seed")
-    footer = _footer(table.columns, judgement, reader)
-    return Grid(name, title, table.caption, (*heads, *table.columns), rows, footer, csv_columns, csv_rows)
+    footer = _footer(list(table.columns), judgement, reader)
+    entry = judgement.entry
+    if table.rows == "trial":
+        labels = short_labels(entry.arms)
+        trials = [(arm, trial.seed, [of.get((arm.name, trial.seed)) for of in values.values()])
+                  for arm in entry.arms for trial in arm.trials]  # fmt: skip
+        rows = [(labels[arm.name], str(seed), *map(number, found)) for arm, seed, found in trials]
+        exact = [(arm.name, seed, *found) for arm, seed, found in trials]
+        return cut(Grid(name, title_of(name), table.caption, ("arm", "seed", *values), tuple(rows), footer,
+                        ("arm", "seed", *values), tuple(exact)))  # fmt: skip
+    rows, exact = [], []
+    for text, key, arms in _groups(table.rows, entry):
+        found = [summary(_pool(of, arms)) for of in values.values()]
+        counts = {s.n for s in found if s.n}
+        n = "/".join(str(s.n) for s in found) if len(counts) > 1 else str(max(counts, default=0))
+        rows.append((text, n, *(_cell(s, form, name, entry.id) for s in found)))
+        exact.append((key, *(x for s in found for x in (s.mean, s.ci, s.sd, s.n, s.low, s.high))))
+    columns = (table.rows, *(f"{column}.{statistic}" for column in values for statistic in _STATISTICS))
+    return cut(Grid(name, title_of(name), table.caption, (table.rows, "n", *values), tuple(rows), footer, columns, tuple(exact)))
 
 
-Values = Mapping[tuple[str, int], float | None]  # (arm, seed) -> value
+def _groups(rows: str, entry: EntryPlan) -> list[tuple[str, str, Sequence[ArmPlan]]]:
+    """(heading, exact name, arms) of each row: arms, or the values of a factor and the arms that don't have it."""
+    labels = short_labels(entry.arms)
+    if rows == "arm":
+        return [(labels[arm.name], arm.name, [arm]) for arm in entry.arms]
+    found = [(f"{rows} {v}", v, [a for a in entry.arms if a.factors.get(rows) == v]) for v in levels(entry.arms, rows)]
+    return [*found, *((labels[arm.name], arm.name, [arm]) for arm in entry.arms if rows not in arm.factors)]
+
+
+def _pool(of: Values, arms: Sequence[ArmPlan]) -> list[float]:
+    return [v for arm in arms for t in arm.trials if (v := of.get((arm.name, t.seed))) is not None]
 
 
 def _values(column: str, table: str, judgement: Judgement, reader: Reader) -> Values:
@@ -75,31 +141,6 @@ def _values(column: str, table: str, judgement: Judgement, reader: Reader) -> Va
     return {(r["arm"], r["seed"]): r["value"] for r in reader.evaluated if r["split"] == split and r["metric"] == metric}
 
 
-Made = tuple[tuple[tuple[str, ...], ...], tuple[str, ...], tuple[tuple[Any, ...], ...]]
-
-
-def _by_arm(values: Mapping[str, Values], judgement: Judgement, form: str, table: str) -> Made:
-    rows, exact = [], []
-    for arm in judgement.entry.arms:
-        found = [summary([v for t in arm.trials if (v := of.get((arm.name, t.seed))) is not None]) for of in values.values()]
-        counts = {s.n for s in found if s.n}
-        n = "/".join(str(s.n) for s in found) if len(counts) > 1 else str(max(counts, default=0))
-        rows.append((arm.name, n, *(_cell(s, form, table, judgement.entry.id) for s in found)))
-        exact.append((arm.name, *(x for s in found for x in (s.mean, s.ci, s.sd, s.n, s.low, s.high))))
-    columns = ("arm", *(f"{column}.{statistic}" for column in values for statistic in _STATISTICS))
-    return tuple(rows), columns, tuple(exact)
-
-
-def _by_trial(values: Mapping[str, Values], judgement: Judgement, form: str, table: str) -> Made:
-    rows, exact = [], []
-    for arm in judgement.entry.arms:
-        for trial in arm.trials:
-            found = [of.get((arm.name, trial.seed)) for of in values.values()]
-            rows.append((arm.name, str(trial.seed), *(number(v) for v in found)))
-            exact.append((arm.name, trial.seed, *found))
-    return tuple(rows), ("arm", "seed", *values), tuple(exact)
-
-
 def _cell(found: Summary, form: str, table: str, entry: str) -> str:
     if found.mean is None:
         return NOTHING
@@ -107,7 +148,7 @@ def _cell(found: Summary, form: str, table: str, entry: str) -> str:
         return plus_minus(found.mean, found.ci)
     numbers = {"mean": found.mean, "ci": found.ci, "sd": found.sd, "n": found.n, "min": found.low, "max": found.high}
     try:
-        return form.format(**{name: _Number(value) for name, value in numbers.items()})
+        return form.format(**{name: Number(value) for name, value in numbers.items()})
     except (KeyError, IndexError, ValueError, AttributeError) as error:
         raise ReportError(
             f"{entry}: table `{table}` can't be set in the format {form!r}: {error}",
@@ -120,11 +161,13 @@ def _footer(columns: Sequence[str], judgement: Judgement, reader: Reader) -> tup
     entry = judgement.entry.entry
     trivial = []
     for column in columns:
-        metric = entry.measures[column].metric if column in entry.measures else column
-        wanted = [Wanted(arm.name, *where_is(arm, metric), asked=metric) for arm in judgement.entry.arms]
-        value = reader.trivial(wanted)
+        definition = entry.measures.get(column)
+        metric = column if definition is None else definition.metric
+        value = None
+        if metric is not None and (definition is None or (definition.over is None and definition.read != "epochs_to")):
+            value = reader.trivial([Wanted(arm.name, *where_is(arm, metric), asked=metric) for arm in judgement.entry.arms])
         trivial.append("" if value is None else number(value))
-    rows = [("trivial baseline", "", *trivial)] if any(trivial) else []
+    rows: list[tuple[Any, ...]] = [("trivial baseline", "", *trivial)] if any(trivial) else []
     for name, reference in entry.references.items():
         cells = [number(reference.values[c]) if c in reference.values else "" for c in columns]
         if any(cells):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from interpreter.report.words import number
+from interpreter.spec.measures import Measure
 from interpreter.spec.names import metric_ref
 
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
@@ -21,6 +23,14 @@ METRICS = {
     "nll": "negative log-likelihood (nats)",
     "ece": "expected calibration error",
 }
+RESOURCES = {"it_per_s": "optimizer steps a second", "seconds": "seconds an epoch", "rss_mb": "resident memory (MB)"}
+READINGS = {
+    "best": "best epoch",
+    "last": "last epoch",
+    "stable_min": "lowest stable mean",
+    "stable_max": "highest stable mean",
+    "auc": "mean over epochs",
+}
 SHARES = frozenset({"accuracy", "balanced_accuracy", "precision", "recall", "f1"})
 
 
@@ -37,6 +47,23 @@ def metric_title(metric: str, task: str = "") -> str:
 def short_title(metric: str) -> str:
     """A metric in a few words: "validation RMSE"."""
     return metric_title(metric).split(" (")[0]
+
+
+def measure_title(measure: Measure) -> str:
+    """What a measure reads, as an axis title: "validation RMSE, lowest stable mean"."""
+    if measure.resource is not None:
+        return f"{RESOURCES[measure.resource]}, {measure.read or 'median'} over epochs"
+    if measure.phase is not None:
+        return f"length of phase {measure.phase} (epochs)"
+    if measure.effective_robustness is not None:
+        e = measure.effective_robustness
+        return f"effective robustness: {short_title(e.out)} above the line over {short_title(e.in_)} ({e.line})"
+    title = metric_title(measure.metric or "")
+    if measure.read == "epochs_to":
+        title = f"epochs until {title} reaches {number(measure.value)}"
+    read = f"at the epoch of {measure.at}" if measure.at else READINGS.get(measure.read or "", "")
+    title += f", {read}" if read else ""
+    return title if measure.over is None else f"1 where above {number(measure.over)}, else 0: {title}"
 
 
 def is_share(metric: str) -> bool:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from interpreter.report import markdown
+from interpreter.report import heading, markdown
 from interpreter.report.conclusion import effect_text
 from interpreter.report.content import SECTIONS, Content, Figure, Grid
 from interpreter.report.markdown import cell
 from interpreter.report.phrases import (
+    FINDINGS,
     PROVENANCE,
+    STAGES,
     claim_text,
     confound_texts,
     method_text,
+    more,
     provenance_cells,
     provenance_heading,
     registered,
@@ -27,24 +30,26 @@ def twin(content: Content) -> str:
     entry, plan = content.plan.entry, content.plan
     profile = plan.profile
     parts = [f"> {content.origin}"] if content.origin else []
-    parts.append(f"# {_plain(entry.title)}")
-    meta = [plan.page, *([f"notebook {entry.notebook}"] if entry.notebook else []), f"`{plan.id}`"]
-    parts.append(" · ".join(meta) + (f" · **profile {profile}: not full scale**" if profile else ""))
-    parts += [f"*{_plain(entry.question)}*"] if entry.question else []
+    parts += heading.twin(content)
     if content.verdicts:
         parts += ["## Verdicts", "\n".join(_verdict(v) for v in content.verdicts)]
-    for kind, heading in SECTIONS:
+    for kind, words in SECTIONS:
         figures = [f for f in content.figures if f.kind == kind]
-        parts += [f"## {heading}", *(_figure(f, entry.name) for f in figures)] if figures else []
+        parts += [f"## {words}", *(_figure(f, entry.name) for f in figures)] if figures else []
     parts += ["## Tables", *(_table(grid, entry.name) for grid in content.tables)] if content.tables else []
     if content.findings:
-        parts += ["## Findings", "\n".join(f"- {f.severity}: **{_plain(f.where)}**: {_plain(f.text)}" for f in content.findings)]
+        parts += [
+            "## Findings",
+            "\n".join(f"- {f.severity}: **{_plain(f.where)}**: {_plain(f.text)}" for f in content.findings[:FINDINGS]),
+        ]
+        if (left_out := len(content.findings) - FINDINGS) > 0:
+            parts.append(more(left_out, "finding", "findings"))
     if entry.notes.strip():
         parts += ["## Notes", markdown.twin(entry.notes, profile)]
     if entry.updates:
         parts.append("## Updates")
         for u in entry.updates:
-            link = f" ([{u.entry}]({markdown.entry_link(u.entry, profile, 'md')}))" if u.entry else ""
+            link = f"\n\n{heading.link_twin(content.links[u.entry], profile)}" if u.entry else ""
             parts.append(f"**{u.date}** {markdown.twin(u.text, profile)}{link}")
     if content.conclusion.strip() or content.disagreements:
         parts += [
@@ -55,6 +60,7 @@ def twin(content: Content) -> str:
     if content.assumed:
         items = "\n".join(f"- `{path}`{': ' + value if value else ''}" for path, value in content.assumed)
         parts += ["## Assumed", f"Settings that the notebook did not tell, and this page chose:\n\n{items}"]
+    parts += heading.nav_twin(content)
     parts.append(_provenance(content))
     return "\n\n".join(part for part in parts if part.strip()) + "\n"
 
@@ -90,6 +96,8 @@ def _figure(figure: Figure, entry: str) -> str:
 
 
 def _table(grid: Grid, entry: str) -> str:
+    if grid.notice:
+        return f"### {grid.title}\n\n{grid.notice} {_plain(grid.caption)}".rstrip()
     lines = [_row(grid.columns), "| --- |" + " ---: |" * (len(grid.columns) - 1)]
     lines += [_row(row) for row in grid.rows]
     lines += [_row([f"*{row[0]}*", *row[1:]]) for row in grid.footer]
@@ -106,7 +114,8 @@ def _provenance(content: Content) -> str:
         f"- {_plain(name)}: {_plain(origin)}" + (f", fingerprint `{mark}`" if mark else "") for name, origin, mark in content.data
     ]
     lines += [f"- **{name}**: {_plain(words)}" for name, words in content.environments]
-    rows = [(s.name, f"`{s.key}`", *provenance_cells(s)) for s in content.stages]
+    rows = [(s.name, f"`{s.key}`", *provenance_cells(s)) for s in content.stages[:STAGES]]
     table = "\n".join([_row(PROVENANCE), "|" + " --- |" * len(PROVENANCE), *(_row(row) for row in rows)])
     summary = f"<details><summary>{provenance_heading(content)}</summary>"
-    return "\n\n".join([summary, "\n".join(lines), table, "</details>"])
+    cut = [more(len(content.stages) - STAGES, "stage", "provenance")] if len(content.stages) > STAGES else []
+    return "\n\n".join([summary, "\n".join(lines), table, *cut, "</details>"])

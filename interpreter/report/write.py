@@ -10,11 +10,12 @@ from pathlib import Path
 
 from interpreter.plan.types import Plan
 from interpreter.project import Project
-from interpreter.report import page, render
+from interpreter.report import notebooks, page, render
 from interpreter.report.conclusion import states_in_words
 from interpreter.report.content import Content, Grid
 from interpreter.report.gather import gather
-from interpreter.report.inputs import folder_of, inputs_hash, is_current, read_stamp, stamp_of
+from interpreter.report.inputs import folder_of, inputs_hash, is_current, stamp_of
+from interpreter.report.stamps import read_stamp
 from interpreter.report.twin import twin
 from interpreter.run.record import write_atomically
 from interpreter.verdicts.types import Judgement
@@ -23,11 +24,13 @@ from interpreter.verdicts.types import Judgement
 def write_reports(project: Project, plan: Plan, judgements: Sequence[Judgement], *, force: bool = False) -> tuple[Path, ...]:
     """The HTML report of each entry judged, in order, written where it is not current (or everywhere: `force`).
 
-    Beside each: <entry>.md, figures/, tables/; and an index.html where a date has several entries.
+    Beside each: <entry>.md, figures/, tables/; and an index.html where a date has several entries, and the pages of the
+    notebooks that have a file of their own.
     Raises: ReportError when a page asks for what isn't there (reports of earlier entries are kept); RecordError.
     """
     folder = folder_of(project, plan)
     written = []
+    changed = []
     for judgement in judgements:
         entry = judgement.entry
         if force or not is_current(project, plan, entry):
@@ -35,13 +38,16 @@ def write_reports(project: Project, plan: Plan, judgements: Sequence[Judgement],
             stamp = inputs_hash(project, entry, plan)
             content = gather(project, plan, judgement)
             _write(project, folder, content, stamp, stamp_of(project, plan, entry))
+            changed.append(entry)
         written.append(folder / f"{entry.entry.name}.html")
     _write_index(folder, plan)
+    notebooks.write(project, plan, changed)
     return tuple(written)
 
 
 def _write(project: Project, folder: Path, content: Content, stamp: str, stamp_path: Path) -> None:
-    name = content.plan.entry.name
+    entry = content.plan.entry
+    name = entry.name
     files: dict[str, bytes] = {}
     for figure in content.figures:
         if figure.drawing is not None:
@@ -49,7 +55,8 @@ def _write(project: Project, folder: Path, content: Content, stamp: str, stamp_p
             files[f"figures/{name}-{figure.name}.svg"] = svg
             files[f"figures/{name}-{figure.name}.png"] = render.png(svg)
     for grid in content.tables:
-        files[f"tables/{name}-{grid.name}.csv"] = _csv(grid)
+        if not grid.notice:
+            files[f"tables/{name}-{grid.name}.csv"] = _csv(grid)
     files[f"{name}.md"] = twin(content).encode("utf-8")
     drawn = any(figure.panels for figure in content.figures)
     files[f"{name}.html"] = page.page(content, render.bundle(project) if drawn else "").encode("utf-8")
@@ -58,9 +65,10 @@ def _write(project: Project, folder: Path, content: Content, stamp: str, stamp_p
     for path, data in files.items():
         write_atomically(folder / path, data)
     listed = {
-        "hash": stamp, "files": sorted(files), "name": name, "title": content.plan.entry.title,
-        "question": content.plan.entry.question,
+        "hash": stamp, "files": sorted(files), "name": name, "title": entry.title, "question": entry.question,
         "states": states_in_words(content.verdicts) if content.verdicts else "", "origin": content.origin,
+        "notebook": entry.notebook, "about": entry.about, "conclusion": content.conclusion, "unbuilt": content.unbuilt,
+        "outcome": entry.outcome.status if entry.outcome else "",
     }  # fmt: skip
     write_atomically(stamp_path, json.dumps(listed, ensure_ascii=False, indent=1).encode("utf-8") + b"\n")
 

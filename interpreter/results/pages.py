@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from interpreter.plan.types import EntryPlan, Plan
 from interpreter.project import Project
 from interpreter.results.rows import insert
 from interpreter.spec.canonical import digest
+from interpreter.spec.entry import Outcome
 
 _ENTRY_TABLES = ("measures", "claims", "verdicts")
 Row = dict[str, Any]
@@ -66,7 +69,7 @@ def _put_entry(
     insert(connection, "entries", [{
         "entry_id": entry_id, "page_id": page_id, "entry": plan.id, "profile": plan.profile, "name": entry.name,
         "title": entry.title, "notebook": entry.notebook, "question": entry.question, "notes": entry.notes,
-        "conclusion": entry.conclusion, "line": entry.place.line,
+        "conclusion": entry.conclusion, "about": entry.about, "outcome": _outcome(entry.outcome), "line": entry.place.line,
     }])  # fmt: skip
     arm_id, trial_id = _next(connection, "arms", "arm_id"), _next(connection, "trials", "trial_id")
     arms: list[Row] = []
@@ -76,7 +79,8 @@ def _put_entry(
         arms.append({
             "arm_id": arm_id, "entry_id": entry_id, "arm": arm.name, "position": position, "baseline": arm.baseline,
             "chain": list(arm.chain), "main_stage": arm.main_stage, "evaluations": list(arm.evaluations),
-            "given": list(arm.given),
+            "given": list(arm.given), "base": arm.base or arm.name,
+            "factors": {"names": list(arm.factors), "labels": list(arm.factors.values())},
         })  # fmt: skip
         for trial in arm.trials:
             levels = {"names": list(trial.levels), "seeds": list(trial.levels.values())}
@@ -85,7 +89,7 @@ def _put_entry(
                       for place, (name, key) in enumerate(trial.stages, 1)]  # fmt: skip
             trial_id += 1
         arm_id += 1
-    insert(connection, "arms", arms)
+    insert(connection, "arms", arms, replace="map(factors.names::VARCHAR[], factors.labels::VARCHAR[]) AS factors")
     insert(connection, "trials", trials, replace="map(levels.names::VARCHAR[], levels.seeds::INTEGER[]) AS levels")
     insert(connection, "trial_stages", walks)
 
@@ -100,9 +104,14 @@ def _remove_arms(connection: duckdb.DuckDBPyConnection, entry_id: int) -> None:
 
 def _content(plan: EntryPlan) -> tuple[Any, ...]:
     entry = plan.entry
-    arms = [(a.name, a.chain, a.baseline, a.main_stage, a.evaluations, a.given,
+    arms = [(a.name, a.chain, a.baseline, a.main_stage, a.evaluations, a.given, a.base, list(a.factors.items()),
              [(t.seed, sorted(t.levels.items()), t.stages) for t in a.trials]) for a in plan.arms]  # fmt: skip
-    return (plan.id, entry.title, entry.notebook, entry.question, entry.notes, entry.conclusion, entry.place.line, arms)
+    said = (entry.title, entry.notebook, entry.question, entry.notes, entry.conclusion, entry.about, _outcome(entry.outcome))
+    return (plan.id, *said, entry.place.line, arms)
+
+
+def _outcome(outcome: Outcome | None) -> str | None:
+    return None if outcome is None else json.dumps(asdict(outcome), ensure_ascii=False)
 
 
 def _file(project: Project, plan: Plan) -> str:

@@ -48,6 +48,27 @@ def query(project: Project, sql: str, params: Sequence[Any] | Mapping[str, Any] 
             raise _explained(error) from None
 
 
+def select(project: Project, sql: str, known: Mapping[str, Any], limit: int, *, wait_s: float = 20.0) -> Rows:
+    """The first `limit` rows of one query that only reads; those of `known` that it names are bound ($entry).
+
+    Raises: as `query`, and UsageError for anything but one query, or a parameter that isn't known.
+    """
+    with connect_readonly(project, wait_s) as connection:
+        try:
+            statements = connection.extract_statements(sql)
+            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+                raise UsageError("not one query that only reads", hint="one SELECT, or WITH ... SELECT")
+            wanted = sorted(statements[0].named_parameters)
+            if unknown := [name for name in wanted if name not in known]:
+                raise UsageError(f"the parameter ${unknown[0]} isn't known", hint=" and ".join(f"${name}" for name in known))
+            connection.execute(statements[0], {name: known[name] for name in wanted} or None)
+            names = tuple(column[0] for column in connection.description)
+            types = tuple(str(column[1]) for column in connection.description)
+            return Rows(names, types, tuple(connection.fetchmany(limit)))
+        except duckdb.Error as error:
+            raise _explained(error) from None
+
+
 def write_parquet(project: Project, sql: str, path: str, *, wait_s: float = 20.0) -> int:
     """Write the rows that `sql` gives to the Parquet file `path`, types kept; returns how many. Raises: as `query`."""
     with connect_readonly(project, wait_s) as connection:

@@ -111,7 +111,7 @@ def read(project: Project, key: str, stage: Stage | None, attempts: list[str]) -
             "ended": done.get("why"), "finished": done.get("finished"), "best_metric": best.get("metric"),
             "best_value": None if value is None else float(value), "best_epoch": None if epoch is None else int(epoch) + 1,
         }  # fmt: skip
-        if row["kind"] == "evaluate":
+        if row["kind"] in ("evaluate", "combine"):
             row["epochs"] = 1
     found = Found(row, problems=problems)
     found.attempts = list(_attempts(record, attempts, problems))

@@ -5,18 +5,22 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import platform
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, entry_points, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
+from interpreter.catalog import plugins_of
+from interpreter.plugins import GROUP
 from interpreter.run.attempts import numbers, path_of
 from interpreter.run.record import Record, read_json
 
 _PACKAGES = ("torch", "lightning", "timm", "torchvision", "numpy", "scikit-learn")
 _PACKAGE_ROOT = Path(__file__).resolve().parent.parent
+PARTS = {"dataset": "data", "model": "model", "objective": "objective"}  # where a stage's settings name each kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ def environment() -> dict[str, str]:
     for name in _PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
             found[name] = version(name)
-    return found | {"git_commit": _git_commit(_PACKAGE_ROOT.parent), "source_hash": _source_hash()}
+    return found | {"git_commit": _git_commit(_PACKAGE_ROOT.parent), "source_hash": _source_hash(_PACKAGE_ROOT)}
 
 
 def first_numerics(record: Record) -> Mapping[str, Any] | None:
@@ -68,15 +72,49 @@ def reuse(record: Record, wanted: Numerics, devices: tuple[str, ...]) -> tuple[N
     return Numerics(threads, device, wanted.precision, tf32, wanted.loader_workers), tuple(said)
 
 
-def about(numerics: Numerics) -> dict[str, Any]:
-    """What an attempt's file holds besides who it is."""
-    return {"environment": environment(), "numerics": asdict(numerics)}
+def about(numerics: Numerics, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What an attempt at a stage with these settings has in its file, besides who it is. Raises: UsageError for a bad plug-in."""
+    return {"environment": environment() | plugins(settings), "numerics": asdict(numerics)}
 
 
-def _source_hash() -> str:
+def plugins(settings: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Versions (`plugins`) and source hashes (`plugin_sources`), by name, of the plug-ins that a stage with these settings uses.
+
+    {} where it uses none: such records have no word of plug-ins. Raises: UsageError.
+    """
+    used: set[str] = set().union(*(plugins_of(kind, settings[name]) for kind, name in PARTS.items() if name in settings))
+    releases = [_release(module) for module in sorted(used)]
+    if not releases:
+        return {}
+    return {
+        "plugins": {name: version for name, version, _ in releases},
+        "plugin_sources": {name: source for name, _, source in releases},
+    }
+
+
+@cache
+def _release(module: str) -> tuple[str, str, str]:
+    """Name, version and hash of the source of an imported plug-in.
+
+    The name is that of the installed package; of one that is only on PYTHONPATH, that of the module, with its `__version__`.
+    """
+    held = sys.modules[module]
+    folder = Path(held.__file__ or "").resolve()
+    source = _source_hash(folder.parent if held.__package__ else folder)
+    for point in entry_points(group=GROUP):
+        if point.value == module and point.dist is not None:
+            return point.dist.name, point.dist.version, source
+    top = module.partition(".")[0]
+    for name in packages_distributions().get(top, ()):
+        return name, version(name), source
+    return top, str(getattr(sys.modules[top], "__version__", "unknown")), source
+
+
+def _source_hash(root: Path) -> str:
+    """Of all Python files under a folder, or of one file."""
     total = hashlib.sha256()
-    for path in sorted(_PACKAGE_ROOT.rglob("*.py")):
-        total.update(path.relative_to(_PACKAGE_ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in [root] if root.is_file() else sorted(root.rglob("*.py")):
+        total.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return total.hexdigest()[:16]
 
 

@@ -18,7 +18,7 @@ from interpreter.run.executor import Ended, Executor
 from interpreter.run.outcome import FINAL, Row, RunOutcome, Snapshot, State
 from interpreter.run.pool import Pool
 from interpreter.run.record import Record
-from interpreter.run.status import NO_PACE, pace_of, status_of
+from interpreter.run.status import NO_PACE, obstacle, pace_of, status_of
 
 GO_ON = "run the same command again: finished epochs are kept"
 
@@ -162,11 +162,8 @@ class _Run:
                 return True
             elif other.state in ("failed", "blocked"):
                 return self._block(unit, f"{other.stage.name} {other.state}")
-        for need in unit.stage.sources:
-            if self._project.source(need.name) is None:
-                return self._block(unit, f"data `{need.name}` is not here: name its folder in expt.toml, [data]")
-            if not need.fingerprint:
-                return self._block(unit, f"data `{need.name}` is not in data.lock: run `expt data lock`")
+        if why := obstacle(self._project, unit.stage):
+            return self._block(unit, why)
         if any(other is not None and other.state not in ("done", "reused") for _, other in inputs):
             return False
         if len(self._in("running")) >= self._jobs:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from interpreter.plan.differences import differences, word
 from interpreter.plan.types import Plan, Stage
 from interpreter.project import Project
-from interpreter.run.status import StageStatus, status_of
+from interpreter.run.status import StageStatus, obstacle, status_of
 
 _WORDS = {"failed": "failed before", "stopped": "was stopped", "died": "ended without its result"}
 _SHOWN = 3  # differences named before "and N more"
@@ -55,7 +56,8 @@ def forecast(project: Project, plan: Plan) -> list[Forecast]:
         elif key in blocked:
             fate, why = "blocked", blocked[key]
         elif status.state == "running":
-            fate, why = "running elsewhere", f"pid {status.pid} on {status.host}, epoch {status.epoch} of {status.epochs}"
+            at = f", epoch {status.epoch} of {status.epochs}" if status.epochs else ""
+            fate, why = "running elsewhere", f"pid {status.pid} on {status.host}{at}"
         else:
             fate, why = "run", _why(stage, status, past, plan)
         arms, seeds = users.get(key, ([], []))
@@ -64,16 +66,13 @@ def forecast(project: Project, plan: Plan) -> list[Forecast]:
 
 
 def blocked_stages(project: Project, plan: Plan, statuses: Mapping[str, StageStatus]) -> dict[str, str]:
-    """Stages that can't run, with the reason: a source that is absent or was never locked, or an input that is blocked."""
+    """Stages that can't run, with the reason: see `obstacle`; or an input that is blocked."""
     reasons: dict[str, str] = {}
     for key, stage in plan.stages.items():
         if statuses[key].state == "done":
             continue
-        for need in stage.sources:
-            if project.source(need.name) is None:
-                reasons[key] = f"data `{need.name}` is not here"
-            elif not need.fingerprint:
-                reasons[key] = f"data `{need.name}` is not in data.lock: run `expt data lock`"
+        if why := obstacle(project, stage):
+            reasons[key] = why
         for source in stage.inputs:
             if source.key in reasons:
                 reasons.setdefault(key, f"its input {plan.stages[source.key].name} is blocked")
@@ -105,7 +104,7 @@ def labels(plan: Plan) -> dict[str, str]:
 
 def _why(stage: Stage, status: StageStatus, past: Past | None, plan: Plan) -> str:
     if status.state in _WORDS:
-        at = f" after epoch {status.epoch} of {status.epochs}" if status.epoch else ""
+        at = f" after epoch {status.epoch} of {status.epochs}" if status.epoch and status.epochs else ""
         return (
             _WORDS[status.state] + at + (f": {status.error.splitlines()[0]}" if status.state == "failed" and status.error else "")
         )
@@ -130,32 +129,12 @@ class Past:
         others = [other for other in others if other["key"] not in plan.stages]
         if not others:
             return "never run"
-        new = dict(leaves(stage.identity))
-        best = min((_changes(dict(leaves(other["identity"])), new) for other in others), key=len)
-        own = [change for change in best if not change.startswith("inputs[") and not change.startswith("settings.streams.")]
+        changes = (list(differences(other["identity"], stage.identity)) for other in others)
+        own = [
+            change for change in min(changes, key=len) if change[0] != "inputs" and not change[0].startswith("settings.streams.")
+        ]
         if not own:
             return "its input is new"
-        words = [change.removeprefix("settings.") for change in own]
+        words = [f"{path.removeprefix('settings.')}: {word(before)} -> {word(after)}" for path, before, after in own]
         more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
         return "changed: " + "; ".join(words[:_SHOWN]) + more
-
-
-def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    out = []
-    for path in dict.fromkeys([*new, *old]):
-        before, after = old.get(path, "absent"), new.get(path, "absent")
-        if before != after or type(before) is not type(after):
-            out.append(f"{path}: {before} -> {after}")
-    return out
-
-
-def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every scalar in plain data with its dotted path; an empty list or mapping counts as one."""
-    if isinstance(value, Mapping) and value:
-        for key, item in value.items():
-            yield from leaves(item, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, (list, tuple)) and value:
-        for index, item in enumerate(value):
-            yield from leaves(item, f"{path}[{index}]")
-    else:
-        yield path, value

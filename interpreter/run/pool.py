@@ -69,8 +69,10 @@ class Pool:
                 bufsize=0,
             )
         self._ready, self._buffer = False, b""
-        execution = asdict(self._project.execution)
-        self._send({"do": "project", "root": str(self._project.root), "data": self._project.data, "execution": execution})
+        project = self._project
+        execution = asdict(project.execution)
+        about = {"root": str(project.root), "data": project.data, "execution": execution, "plugins": project.plugins}
+        self._send({"do": "project", **about})
 
     def submit(self, key: str, parts: tuple[tuple[str, str], ...]) -> None:
         """Begin the stage `key` in a forked child of the server."""

@@ -18,6 +18,7 @@ from interpreter.run.outcome import Row, Snapshot
 from interpreter.run.status import Pace
 
 PLAIN_EVERY_S = 10.0
+_DOING = {"evaluate": "evaluating", "score": "scoring", "combine": "combining", "import": "importing"}
 _LIVE_ROWS = 12  # running stages shown at once; more are counted
 
 
@@ -108,7 +109,7 @@ def cells(row: Row) -> tuple[str, ...]:
     """What there is to say of a running stage: epoch, metric, best so far, speed, time left, memory."""
     pace, epochs = row.pace, row.stage.epochs
     if not epochs:
-        return ("evaluating",)
+        return (_DOING.get(row.stage.kind, "at work"),)
     here = f" {100 * pace.step // pace.steps}%" if pace.steps and pace.step else ""
     out = [f"epoch {min(pace.epoch + 1, epochs)}/{epochs}{here}"]
     metric = str(pace.best.get("metric", "")) or next((m for m in pace.metrics if m.startswith("val/")), "")

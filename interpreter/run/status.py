@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from interpreter.errors import RecordError
+from interpreter.plan.types import Stage
 from interpreter.project import Project
 from interpreter.run.attempts import Found, latest
 from interpreter.run.events import last_epochs
@@ -79,6 +80,22 @@ def _state(found: Found) -> tuple[State, str]:
     if how == "stopped":
         return "stopped", error
     return "died", error or "it ended without its result"
+
+
+def obstacle(project: Project, stage: Stage) -> str:
+    """Why `stage` can't be run here, whatever its inputs, or "": not built yet, or what it reads is not here or not locked."""
+    if stage.unbuilt:
+        return f"not built yet: {', '.join(stage.unbuilt)}"
+    for need in stage.sources:
+        if project.source(need.name) is None:
+            return f"data `{need.name}` is not here: name its folder in expt.toml, [data]"
+        if not need.fingerprint:
+            return f"data `{need.name}` is not in data.lock: run `expt data lock`"
+    if stage.kind == "import":
+        path, sha256 = stage.settings["import"]["path"], stage.settings["import"]["sha256"]
+        if not sha256 or not (project.root / path).exists():
+            return f"the file `{path}` to import is not here"
+    return ""
 
 
 def pace_of(project: Project, key: str) -> Pace:

@@ -6,22 +6,24 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from interpreter.errors import Place, Problem
+from interpreter.source.nodes import lines_of
 
 _MAX_WIDTH = 150
+_MAX_WORDS = 500  # letters of a message that quotes a page; what is in the middle of a longer one goes
 
 
 def render(problem: Problem, texts: Mapping[str, str]) -> str:
     """`problem` as a person reads it; `texts` holds the text of each file by its shown name."""
     where = f"{problem.place}: " if problem.place else ""
-    lines = [f"{where}{problem.severity.value}[{problem.code}]: {problem.message}"]
+    lines = [f"{where}{problem.severity.value}[{problem.code}]: {_shortened(problem.message)}"]
     if problem.place is not None and problem.place.file in texts:
         lines += _excerpt(problem.place, texts[problem.place.file])
     if problem.expected:
-        lines.append(f"    expected: {problem.expected}")
+        lines.append(f"    expected: {_shortened(problem.expected)}")
     if problem.got:
-        lines.append(f"    got:      {problem.got}")
+        lines.append(f"    got:      {_shortened(problem.got)}")
     if problem.hint:
-        lines.append(f"    hint:     {problem.hint}")
+        lines.append(f"    hint:     {_shortened(problem.hint)}")
     return "\n".join(lines)
 
 
@@ -48,8 +50,14 @@ def as_json(problem: Problem) -> dict[str, Any]:
     }
 
 
+def _shortened(text: str) -> str:
+    if len(text) <= _MAX_WORDS:
+        return text
+    return f"{text[: _MAX_WORDS * 2 // 3]} ... {text[-_MAX_WORDS // 3 :]}"
+
+
 def _excerpt(place: Place, text: str) -> list[str]:
-    rows = text.splitlines()
+    rows = lines_of(text)
     if not 1 <= place.line <= len(rows):
         return []
     row = rows[place.line - 1].replace("\t", " ")

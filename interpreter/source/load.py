@@ -22,6 +22,7 @@ from ruamel.yaml.events import (
 )
 
 from interpreter.errors import Place, Problem, Problems
+from interpreter.source.cache import keep, recall
 from interpreter.source.nodes import Mapping, Node, Scalar, Sequence
 from interpreter.source.scalars import BadScalar, resolve
 
@@ -29,8 +30,11 @@ MAX_BYTES = 256 * 1024
 MAX_DEPTH = 50
 
 
-def load(path: Path, shown: str, problems: Problems) -> tuple[Mapping | None, str]:
-    """The tree and the text of the page at `path`, called `shown` in messages; (None, text) when there is no tree."""
+def load(path: Path, shown: str, problems: Problems, cache: Path | None = None) -> tuple[Mapping | None, str]:
+    """The tree and the text of the page at `path`, called `shown` in messages; (None, text) when there is no tree.
+
+    With a `cache` folder, trees of texts that were parsed before are taken from it.
+    """
     top = Place(shown, 1, 1)
     try:
         data = path.read_bytes()
@@ -52,7 +56,8 @@ def load(path: Path, shown: str, problems: Problems) -> tuple[Mapping | None, st
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
+        before = data[data.rfind(b"\n", 0, error.start) + 1 : error.start]
+        column = len(before.decode("utf-8-sig" if line == 1 else "utf-8")) + 1
         problems.add(
             Problem(
                 "not-utf8",
@@ -63,7 +68,13 @@ def load(path: Path, shown: str, problems: Problems) -> tuple[Mapping | None, st
             )
         )
         return None, ""
-    return parse(text, shown, problems), text
+    tree = recall(cache, text, shown) if cache is not None else None
+    if tree is None:
+        before = len(problems.found)
+        tree = parse(text, shown, problems)
+        if cache is not None and tree is not None and len(problems.found) == before:
+            keep(cache, text, tree)
+    return tree, text
 
 
 def parse(text: str, shown: str, problems: Problems) -> Mapping | None:

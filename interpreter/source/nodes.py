@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from interpreter.errors import Place
 
 OFF = "off"
+_LINE = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,11 @@ class Mapping:
 
 
 Node = Scalar | Sequence | Mapping
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a page as YAML counts them, without their ends: letters that only look like a line's end don't end one."""
+    return _LINE.split(text)
 
 
 def plain(node: Node) -> Any:
@@ -103,6 +110,12 @@ def locate(node: Node, loc: tuple[str | int, ...]) -> tuple[Node, Place, tuple[s
             break
         used.append(step)
     return node, place, tuple(used)
+
+
+def place_of(node: Node, loc: tuple[str | int, ...]) -> Place:
+    """Where the value that `loc` leads to stands; the key that is nearest to it where there is none."""
+    at, place, used = locate(node, loc)
+    return at.place if len(used) == len(loc) else place
 
 
 def merge(base: Node, over: Node) -> Node:

@@ -83,6 +83,6 @@ class Waiver:
 
 def plain(side: Side) -> dict[str, Any]:
     """`side` as JSON data, empty fields left out."""
-    fields = {"arm": side.arm, "measure": side.measure, "reference": side.reference, "number": side.number}
+    fields: dict[str, Any] = {"arm": side.arm, "measure": side.measure, "reference": side.reference, "number": side.number}
     fields |= {"arms": list(side.arms), "quantifier": side.quantifier, "chosen_by": side.chosen_by}
     return {k: v for k, v in fields.items() if v not in ("", None, [])}

@@ -8,6 +8,7 @@ point. Separators `/ # . @ [ ]` are in no name.
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import re
 from collections.abc import Iterable
@@ -88,6 +89,17 @@ class ResultRef:
     point: str
     stage: str
     checkpoint: str
+
+
+def is_day(text: str) -> bool:
+    """Whether `text` is a day of the calendar, YYYY-MM-DD."""
+    if not DATE.fullmatch(text):
+        return False
+    try:
+        datetime.date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def component_ref(text: str) -> ComponentRef | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,32 +9,13 @@ from pathlib import Path
 from interpreter.errors import Problem, Problems
 from interpreter.source.load import load
 from interpreter.source.nodes import Mapping, Node, Scalar, kind_of
-from interpreter.spec.names import DATE, NAME, did_you_mean
+from interpreter.spec.grammar import WrittenEntry, WrittenPage, keys
+from interpreter.spec.names import NAME, is_day
+from interpreter.spec.typed import unknown_key, wrong_type
 
 KINDS = {"datasets": "dataset", "models": "model", "objectives": "objective", "schedules": "schedule"}
-PAGE_KEYS = ("expt", "date", "title", *KINDS, "entries")
-ENTRY_KEYS = (
-    "notebook",
-    "title",
-    "about",
-    "question",
-    "notes",
-    "stages",
-    "assumed",
-    "arms",
-    "seeds",
-    "measures",
-    "references",
-    "expect",
-    "allow",
-    "charts",
-    "tables",
-    "profiles",
-    "updates",
-    "conclusion",
-    "concludes",
-    "outcome",
-)
+PAGE_KEYS = keys(WrittenPage)
+ENTRY_KEYS = keys(WrittenEntry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +33,13 @@ class PageText:
     problems: Problems = field(default_factory=Problems)
 
 
-def read_page(path: Path, shown: str) -> PageText | Problems:
-    """The page at `path`, called `shown` in messages; only the Problems when there is no page in it."""
+def read_page(path: Path, shown: str, cache: Path | None = None) -> PageText | Problems:
+    """The page at `path`, called `shown` in messages; only the Problems when there is no page in it.
+
+    `cache` is a folder where parsed trees are kept.
+    """
     problems = Problems()
-    tree, text = load(path, shown, problems)
+    tree, text = load(path, shown, problems, cache)
     if tree is None:
         return problems
     _known_keys(tree, PAGE_KEYS, "a page", "", problems)
@@ -68,14 +51,11 @@ def read_page(path: Path, shown: str) -> PageText | Problems:
             entries[name] = node
             _known_keys(node, ENTRY_KEYS, "an entry", f"entries.{name}", problems)
         else:
-            problems.add(
-                Problem(
-                    "wrong-type", f"entry `{name}` must be a mapping", node.place, f"entries.{name}", "a mapping", kind_of(node)
-                )
-            )
-    if "entries" not in tree.items:
+            problems.add(wrong_type(f"entry `{name}`", node, f"entries.{name}", "a mapping"))
+    listed = tree.get("entries")
+    if listed is None or (isinstance(listed, Mapping) and not listed.items):
         problems.add(
-            Problem("missing-key", "`entries` is missing: a page has at least one entry", tree.place, expected="a key `entries`")
+            Problem("missing-key", "`entries` is missing: a page has at least one entry", (listed or tree).place, expected="a key `entries`")
         )
     digest = hashlib.sha256(text.encode("utf-8")).hexdigest()[:40]
     title = tree.get("title")
@@ -114,11 +94,7 @@ def _date(tree: Mapping, file: Path, problems: Problems) -> str:
         problems.add(Problem("missing-key", "`date` is missing", tree.place, expected="`date: YYYY-MM-DD`"))
         return ""
     text = node.text if isinstance(node, Scalar) else ""
-    try:
-        if not DATE.fullmatch(text):
-            raise ValueError
-        datetime.date.fromisoformat(text)
-    except ValueError:
+    if not is_day(text):
         problems.add(Problem("bad-date", "`date` must be a day", node.place, "date", "YYYY-MM-DD", text or kind_of(node)))
         return ""
     if not file.stem.startswith(text):
@@ -141,7 +117,7 @@ def _named(tree: Mapping, key: str, problems: Problems) -> dict[str, Node]:
     if node is None:
         return {}
     if not isinstance(node, Mapping):
-        problems.add(Problem("wrong-type", f"`{key}` must be a mapping of names", node.place, key, "a mapping", kind_of(node)))
+        problems.add(wrong_type(f"`{key}`", node, key, "a mapping of names"))
         return {}
     check_names(node, key, problems)
     return dict(node.items)
@@ -166,13 +142,4 @@ def check_names(node: Mapping, path: str, problems: Problems) -> None:
 def _known_keys(node: Mapping, known: tuple[str, ...], what: str, path: str, problems: Problems) -> None:
     for key in node.items:
         if key not in known:
-            problems.add(
-                Problem(
-                    "unknown-key",
-                    f"{what} has no key `{key}`",
-                    node.keys[key],
-                    f"{path}.{key}".lstrip("."),
-                    got=key,
-                    hint=did_you_mean(key, known),
-                )
-            )
+            problems.add(unknown_key(what, key, node, path, known))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from interpreter.errors import Problem, Problems
-from interpreter.source.nodes import Mapping, Node, kind_of, locate, plain
+from interpreter.source.nodes import Mapping, Node, Sequence, kind_of, locate, plain
 from interpreter.spec.base import Config, description
 from interpreter.spec.names import did_you_mean
 
@@ -27,14 +28,80 @@ _EXPECTED = {
 }
 
 
+# What pydantic says of limits, in words for the author of a page.
+_LIMITS = {
+    "greater_than": "must be more than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be less than {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "too_short": "has {actual_length} members, and needs at least {min_length}",
+    "too_long": "has {actual_length} members, and may have at most {max_length}",
+    "string_too_short": "must not be empty",
+    "string_pattern_mismatch": "must be {read_as}",
+}
+_PATTERNS = {
+    "^[a-z][a-z0-9_-]*$": "a name: a small letter, then letters, digits, _ or -",
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}$": "a day, YYYY-MM-DD",
+    "^[0-9a-f]{64}$": "64 hexadecimal digits",
+    "^[a-z][a-z0-9_-]*/[a-z][a-z0-9_]*$": "a metric, split/name, such as val/loss",
+}
+
+
+def wrong_type(what: str, node: Node, path: str, expected: str) -> Problem:
+    """`what` must be `expected`, and `node` is something else."""
+    return Problem("wrong-type", f"{what} must be {expected}", node.place, path, expected, kind_of(node))
+
+
+def unknown_key(what: str, key: str, node: Mapping, path: str, known: Iterable[str]) -> Problem:
+    """`what` has no key `key`, which `node` has."""
+    dotted = f"{path}.{key}".lstrip(".")
+    return Problem("unknown-key", f"{what} has no key `{key}`", node.keys[key], dotted, got=key, hint=did_you_mean(key, known))
+
+
 def read(cls: type[C], node: Mapping, problems: Problems, path: str, extra: dict[str, Any] | None = None) -> C | None:
     """`node` as a `cls`, or None with what is wrong in `problems`. `extra` is set beside what was written."""
     try:
         return cls.model_validate({**plain(node), **(extra or {})})
     except ValidationError as error:
-        for item in _one_branch(node, error.errors(include_url=False)):
+        items = error.errors(include_url=False)
+        for item in _one_branch(node, [item for item, _ in _meant(node, [(item, item["loc"]) for item in items])]):
             problems.add(_problem(cls, node, path, item))
         return None
+
+
+def _meant(node: Node, items: list[tuple[Any, tuple[Any, ...]]]) -> list[tuple[Any, tuple[Any, ...]]]:
+    """Of a mapping that may be one form or another, the findings about the form that it has most of; each with the rest of
+    its location below `node`."""
+    own, below, forms = [], {}, {}
+    for item, rest in items:
+        inside = rest and (isinstance(node, Mapping) and rest[0] in node.items or isinstance(node, Sequence))
+        if not rest or (len(rest) == 1 and item["type"] in ("missing", "extra_forbidden")):
+            own.append((item, rest))
+        elif inside:
+            below.setdefault(rest[0], []).append((item, rest[1:]))
+        else:
+            forms.setdefault(rest[0], []).append((item, rest[1:]))
+    if len(forms) > 1 and isinstance(node, Mapping):
+        forms = dict([min(forms.items(), key=lambda form: _unlike(form[1]))])
+    kept = own
+    for step, found in below.items():
+        at: Node | None = None
+        if isinstance(node, Mapping):
+            at = node.items[step]
+        elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
+            at = node.items[step]
+        kept += _meant(at, found) if at is not None else found
+    for found in forms.values():
+        kept += _meant(node, found)
+    return kept
+
+
+def _unlike(items: list[tuple[Any, tuple[Any, ...]]]) -> tuple[int, int, int]:
+    """How unlike a form a mapping is: of another kind altogether; keys it doesn't have; keys that are not there."""
+    here = [item["type"] for item, rest in items if len(rest) <= 1]
+    whole = [item["type"] for item, rest in items if not rest]
+    other = sum(kind in _EXPECTED or kind == "literal_error" for kind in whole)
+    return other, here.count("extra_forbidden"), here.count("missing")
 
 
 def _one_branch(node: Mapping, items: list[Any]) -> list[Any]:
@@ -47,6 +114,12 @@ def _one_branch(node: Mapping, items: list[Any]) -> list[Any]:
     for item in items:
         used = locate(node, item["loc"])[2]
         by_place.setdefault(used, []).append(item)
+    for used, group in by_place.items():
+        # A mapping was not meant as one of a few words, when there is anything else to say of it or of what is in it.
+        inside = [item for other, items in by_place.items() if other[: len(used)] == used for item in items]
+        others = [item for item in inside if item["type"] != "literal_error" and item["type"] not in _EXPECTED]
+        if others and isinstance(locate(node, used)[0], Mapping):
+            group[:] = [item for item in group if item["type"] != "literal_error"]
     kept = []
     for used, group in by_place.items():
         if all(item["type"] in _EXPECTED for item in group):
@@ -55,7 +128,8 @@ def _one_branch(node: Mapping, items: list[Any]) -> list[Any]:
                 kinds = dict.fromkeys(_EXPECTED[item["type"]] for item in group)
                 kept.append({**group[0], "expected": " or ".join(kinds)})
         else:
-            kept += [item for item in group if item["type"] not in _EXPECTED]
+            kinds = dict.fromkeys(f" or {_EXPECTED[item['type']]}" for item in group if item["type"] in _EXPECTED)
+            kept += [{**item, "or": "".join(kinds)} for item in group if item["type"] not in _EXPECTED]
     return kept
 
 
@@ -73,7 +147,7 @@ def _problem(cls: type[Config], node: Mapping, path: str, item: Any) -> Problem:
     got = _shown(at)
     if kind in _EXPECTED:
         expected = item["expected"]
-        return Problem("wrong-type", f"`{_last(used)}` must be {expected}", at.place, dotted, expected, got)
+        return Problem("wrong-type", f"{_called(used)} must be {expected}", at.place, dotted, expected, got)
     if kind in ("union_tag_invalid", "literal_error"):
         context = item.get("ctx", {})
         expected = str(context.get("expected") or context.get("expected_tags", ""))
@@ -82,26 +156,36 @@ def _problem(cls: type[Config], node: Mapping, path: str, item: Any) -> Problem:
             where, place = at.items["type"], at.items["type"].place
         value = plain(where)
         known = [word.strip(" '\"") for word in expected.replace(" or ", ", ").split(",")]
+        hint = did_you_mean(value, known) if isinstance(value, str) else ""
         return Problem(
             "bad-value",
-            f"`{_last(used)}` can't be {value!r}",
+            f"{_called(used)} can't be {value!r}",
             place,
             dotted,
-            expected.replace("'", "`"),
+            expected.replace("'", "`") + item.get("or", ""),
             _shown(where),
-            did_you_mean(value, known) if isinstance(value, str) else "",
+            hint if hint.startswith("did you mean") else "",  # what is known was told as what is expected
         )
     if kind == "union_tag_not_found":
         return Problem("missing-key", "`type` is missing", place, dotted, expected="a key `type`")
+    got = "" if isinstance(at, Mapping) else got  # the message speaks of keys that are seen above
+    limit = _LIMITS.get(kind)
+    if limit is not None:
+        context = item.get("ctx", {})
+        pattern = str(context.get("pattern", ""))
+        wanted = limit.format(**context, read_as=_PATTERNS.get(pattern, pattern))
+        return Problem("bad-value", f"{_called(used)} {wanted}", at.place, dotted, got=got)
     message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     return Problem(
-        "bad-value", f"`{_last(used)}`: {message[0].lower()}{message[1:]}" if used else message, at.place, dotted, got=got
+        "bad-value", f"{_called(used)}: {message[0].lower()}{message[1:]}" if used else message, at.place, dotted, got=got
     )
 
 
-def _last(used: tuple[str | int, ...]) -> str:
+def _called(used: tuple[str | int, ...]) -> str:
+    """What a value is called: its key, or a member of it."""
     names = [step for step in used if isinstance(step, str)]
-    return names[-1] if names else "this"
+    member = "a member of " if used and isinstance(used[-1], int) else ""
+    return f"{member}`{names[-1]}`" if names else "this"
 
 
 def _shown(node: Node) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from interpreter import catalog
 from interpreter.errors import ExptError, Fenced
 from interpreter.plan.types import Stage
 from interpreter.project import Project
@@ -19,11 +20,18 @@ from interpreter.run.environment import Numerics, about, reuse
 from interpreter.run.events import EventWriter, drop_torn_tail, read_events
 from interpreter.run.executor import Ended
 from interpreter.run.record import Record
+from interpreter.stages.combine import run_combine
 from interpreter.stages.evaluate import run_evaluate
 from interpreter.stages.fit import run_fit
+from interpreter.stages.imports import run_import
 from interpreter.stages.work import Stopped, Work, device_of, devices
 
-KINDS: Mapping[str, Callable[[Work], int]] = {"fit": run_fit, "evaluate": run_evaluate}
+KINDS: Mapping[str, Callable[[Work], int]] = {
+    "fit": run_fit,
+    "evaluate": run_evaluate,
+    "combine": run_combine,
+    "import": run_import,
+}
 
 
 def run_stage(project: Project, key: str, stop: Callable[[], bool]) -> Ended:
@@ -35,9 +43,10 @@ def run_stage(project: Project, key: str, stop: Callable[[], bool]) -> Ended:
     attempt: Attempt | None = None
     events: EventWriter | None = None
     try:
+        catalog.use(project.plugins)
         stage = record.read_stage()
         numerics, notes = reuse(record, _wanted(project, stage), devices())
-        attempt = take(record, about(numerics))
+        attempt = take(record, about(numerics, stage.settings))
         record.sweep()
         torn = drop_torn_tail(record.events)
         said = [("torn-event", f"the last line of an earlier attempt was cut off after {torn} bytes")] if torn else []

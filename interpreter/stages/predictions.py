@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from interpreter.errors import StageFailed
 from interpreter.parts.contract import Split
 from interpreter.stages.work import Work
 
@@ -93,6 +94,30 @@ class Predictions:
 
         self._work.write(self._folder / merged, write)
         return merged
+
+
+def read(folder: Path, segments: list[str], epoch: int) -> tuple[list[str], np.ndarray, np.ndarray] | None:
+    """(ids, targets, outputs) of `epoch` (from 0) in a split's folder, or None when that epoch was not kept.
+
+    Shape: targets (N,) or (N, K), outputs (N, K) float32. Raises: StageFailed when the files can't be read or don't fit together.
+    """
+    spans = {name: [int(g) for g in found.groups()] for name in segments if (found := _NAME.fullmatch(name))}
+    chosen = next((name for name, (first, last) in spans.items() if first <= epoch <= last), None)
+    if chosen is None:
+        return None
+    try:
+        known = pq.read_table(folder / "targets.parquet").sort_by("row")
+        table = pq.read_table(folder / chosen, filters=[("epoch", "=", epoch)]).sort_by("row")
+        outputs = table["output"].combine_chunks()
+        if not table["row"].equals(known["row"]) or len(outputs) == 0 or len(outputs.flatten()) % len(outputs):
+            raise StageFailed(f"predictions of {folder.name} and its examples do not fit together")
+        target = known["target"].combine_chunks()
+        targets = target.flatten() if pa.types.is_list(target.type) else target
+        shape = (len(target), -1) if pa.types.is_list(target.type) else (-1,)
+        values = outputs.flatten().to_numpy().reshape(len(outputs), -1)
+        return known["id"].to_pylist(), targets.to_numpy().reshape(shape), values
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+        raise StageFailed(f"predictions of {folder.name} can't be read: {str(error).splitlines()[0]}") from None
 
 
 def missing(folder: Path, segments: list[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 A fork costs about 0.1 s where a fresh process costs the imports, several seconds. Commands:
 
-    {"do": "project", ...}   first: root, data, execution
+    {"do": "project", ...}   first: root, data, execution, plugins
     {"do": "start", "key": ..., "parts": [[kind, type], ...]}
     {"do": "stop"}           all children stop at their next safe point
     {"do": "kill"}           all children end now
@@ -27,7 +27,7 @@ from typing import Any
 
 from interpreter import catalog
 from interpreter.project import Execution, Project
-from interpreter.run.environment import environment
+from interpreter.run.environment import PARTS, environment, plugins
 from interpreter.run.record import Record
 from interpreter.stages.main import run_stage
 
@@ -83,7 +83,9 @@ class Server:
             command = json.loads(line)
             match command["do"]:
                 case "project":
-                    self._project = Project(Path(command["root"]), command["data"], Execution(**command["execution"]))
+                    execution, listed = Execution(**command["execution"]), tuple(command["plugins"])
+                    self._project = Project(Path(command["root"]), command["data"], execution, listed)
+                    catalog.use(listed)
                 case "start":
                     self._fork(command["key"], command["parts"])
                 case "stop":
@@ -96,6 +98,7 @@ class Server:
         for kind, type_ in parts:
             with contextlib.suppress(Exception):  # the child meets the same error, and knows how to tell it
                 catalog.builder(kind, type_)
+                plugins({PARTS[kind]: {"type": type_}})  # so that no child has to look it up
         assert self._project is not None
         word, tell = os.pipe()
         gc.collect()

@@ -6,8 +6,8 @@ counted from 1 and rising. `measures` cuts histories into such blocks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,18 +23,29 @@ Curve = tuple[Ints, Floats]
 SAVGOL_ORDER = 2
 
 
+NO_EPOCH = 0
+"""Stands for the epoch of what was read at no single one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One number per trial: values (T,), the epoch each was read at (T,), and what had to be adjusted, in words."""
+    """One number per trial: values (T,), the epoch each was read at (T,), and what had to be adjusted, in words.
+
+    A value is NaN where a curve has none, and `lacking` says why; its epoch is NO_EPOCH, as that of a mean over all is.
+    """
 
     values: Floats
     epochs: Ints
     notes: tuple[str, ...] = ()
+    lacking: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one curve came to: the number, None where there is none, its epoch, and what had to be adjusted, in words."""
+    """What one curve came to: the number, None where there is none, its epoch, and what had to be adjusted, in words.
+
+    `epoch` is None where the number was read at no single one.
+    """
 
     value: float | None
     epoch: int | None
@@ -88,18 +99,72 @@ def stable(curves: Floats, epochs: Ints, window: int, better: str) -> Reading:
     return Reading(reading.values, reading.epochs, notes)
 
 
+def area(curves: Floats, epochs: Ints) -> Reading:
+    """The mean of each curve over its epochs: the area under it over its length. It is of no single epoch."""
+    return Reading(curves.mean(axis=-1), np.full(len(curves), NO_EPOCH, dtype=np.int64))
+
+
+def crossing(curves: Floats, epochs: Ints, value: float, better: str) -> Reading:
+    """The first epoch at which each curve has reached `value`: as high or higher ("higher"), as low or lower ("lower")."""
+    reached = curves >= value if better == "higher" else curves <= value
+    ever = reached.any(axis=-1)
+    at = np.where(ever, epochs[np.argmax(reached, axis=-1)], NO_EPOCH)
+    lacking = f"never reached {value:g} in {len(epochs)} epoch{'s' * (len(epochs) != 1)}"
+    return Reading(np.where(ever, at, np.nan), at, lacking=lacking)
+
+
 def read(
-    curves: Floats, epochs: Ints, how: str, *, better: str, smooth: Smooth | None = None, window: int = 10
+    curves: Floats, epochs: Ints, how: str, *, better: str, smooth: Smooth | None = None, window: int = 10,
+    value: float | None = None,
 ) -> Reading:  # fmt: skip
-    """One number per curve. how: "best", "last", "stable_min" or "stable_max". Curves must have an epoch at least."""
+    """One number per curve. how: "best", "last", "stable_min", "stable_max", "auc", or "epochs_to" with the `value` to reach.
+
+    Curves must have an epoch at least.
+    """
     curves, notes = smoothed(curves, smooth)
     if how == "last":
         reading = final(curves, epochs)
     elif how == "best":
         reading = extreme(curves, epochs, better)
+    elif how == "auc":
+        reading = area(curves, epochs)
+    elif how == "epochs_to":
+        assert value is not None
+        reading = crossing(curves, epochs, value, better)
     else:
         reading = stable(curves, epochs, window, "lower" if how == "stable_min" else "higher")
-    return Reading(reading.values, reading.epochs, notes + reading.notes)
+    return replace(reading, notes=notes + reading.notes)
+
+
+_SUMMARIES: Mapping[str, Callable[[Floats], np.float64]] = {
+    "median": np.median, "mean": np.mean, "min": np.min, "max": np.max, "total": np.sum,
+}  # fmt: skip
+
+
+def summary(curve: Curve | None, how: str, span: tuple[int, int] | None) -> Found:
+    """What an epoch took, over the epochs within `span`. how: "median", "mean", "min", "max" or "total".
+
+    It is of no single epoch, though the least and the most of them happened at one.
+    """
+    if curve is None:
+        return Found(None, None, ())
+    epochs, values, notes = _finite(curve, span)
+    return Found(float(_SUMMARIES[how](values)) if len(epochs) else None, None, notes)
+
+
+def length(phases: Curve | None, phase: int, span: tuple[int, int] | None) -> Found:
+    """How many epochs a fit spent in `phase`. The values of the curve `phases` are the phase of each epoch, from 0.
+
+    A phase that the fit never reached has no length, which is not a length of 0.
+    """
+    if phases is None:
+        return Found(None, None, ())
+    epochs, values, notes = _finite(phases, span)
+    count = int((values == phase).sum())
+    if not count and len(epochs):
+        reached = f"phase {phase} was never reached: the last of {len(epochs)} epochs is in phase {int(values[-1])}"
+        notes = (*notes, reached)
+    return Found(float(count) if count else None, None, notes)
 
 
 def at_epoch(curve: Curve | None, epoch: int | None, measure: Measure) -> Found:
@@ -135,10 +200,12 @@ def read_blocks(curves: Sequence[Curve | None], measure: Measure, better: str) -
     for key, members in blocks.items():
         reading: Reading = read(
             np.stack([values for _, values, _ in members]), epochs_of[key], measure.read or "best",
-            better=better, smooth=measure.smooth, window=measure.window,
+            better=better, smooth=measure.smooth, window=measure.window, value=measure.value,
         )  # fmt: skip
         for row, (i, _, notes) in enumerate(members):
-            found[i] = Found(float(reading.values[row]), int(reading.epochs[row]), notes + reading.notes)
+            value, epoch = float(reading.values[row]), int(reading.epochs[row])
+            told = notes + reading.notes + ((reading.lacking,) if np.isnan(value) else ())
+            found[i] = Found(None if np.isnan(value) else value, epoch if epoch != NO_EPOCH else None, told)
     return found
 
 

@@ -2,49 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from interpreter.plan.differences import NUMERICS, differences, matched, rank, stage_differences, start_of, upstream, word
 from interpreter.plan.types import ArmPlan, Plan, Stage
 from interpreter.spec.claims import Waiver
 from interpreter.spec.measures import Reference
-from interpreter.verdicts.readings import Metric, ancestors, measured
+from interpreter.verdicts.readings import Metric, measured
 from interpreter.verdicts.types import Confound
 
-# Where a difference stands in the list: data and split, metric, model, objective, schedule, numerics, the rest.
-_ORDER = ("data", "metric", "model", "head", "objective", "schedule", "numerics", "chain", "keep", "start")
-_DERIVED = ("streams", "start")  # follow from the data and from the chain, which are compared themselves
-_NUMERICS = ("threads", "device", "precision", "tf32", "torch")
 
+def arm_confounds(plan: Plan, a: ArmPlan, b: ArmPlan, declared: frozenset[str] = frozenset()) -> tuple[Confound, ...]:
+    """Every difference in settings between two arms, in words ("left -> right"), most telling first.
 
-def arm_confounds(plan: Plan, a: ArmPlan, b: ArmPlan) -> tuple[Confound, ...]:
-    """Every difference in settings between two arms, in words ("left -> right"), most telling first."""
+    `declared`: settings that a sweep varies, as `varied` has them. They are what it asks about, and are not told.
+    """
     found = list(_chain_differences(plan, a, b))
     settings: list[tuple[str, Confound]] = []
-    for name, left, right in _matched(plan, a, b):
-        settings += _stage_differences(name, left, right)
+    for name, left, right in matched(plan, a, b):
+        for path, topic, confound in _stage_differences(name, left, right):
+            if not _covered(name, path, declared):
+                settings.append((topic, confound))
     if len(settings) == 1 and not found and settings[0][1].rule == "setting":
         topic, only = settings[0]
         # One difference alone is what the arms were made to compare: it can't be confounded with another.
         settings = [(topic, replace(only, rule="declared", text=f"{only.text} (the only difference)"))]
-    ranked = sorted(settings + found, key=lambda item: _rank(item[0]))
+    ranked = sorted(settings + found, key=lambda item: rank(item[0]))
     return tuple(dict.fromkeys(confound for _, confound in ranked))
+
+
+def varied(plan: Plan, points: Sequence[ArmPlan]) -> frozenset[str]:
+    """The settings in which points of one sweep differ, as "stage path"; of a changed `type`, all that belongs to it."""
+    found = set()
+    for other in points[1:]:
+        for name, left, right in matched(plan, points[0], other):
+            found |= {f"{name} {path.removesuffix('.type')}" for path, _, _ in differences(left.settings, right.settings)}
+    return frozenset(found)
+
+
+def _covered(name: str, path: str, declared: frozenset[str]) -> bool:
+    """Whether a difference in `path` of the stage `name` is in or around a setting that is declared."""
+    for stage in name.split(" -> "):
+        for known in declared:
+            of, _, about = known.partition(" ")
+            if of == stage and (f"{path}.".startswith(f"{about}.") or f"{about}.".startswith(f"{path}.")):
+                return True
+    return False
+
+
+def same_data(plan: Plan, arm: ArmPlan, a: Metric, b: Metric) -> bool:
+    """Whether two metrics of an arm are measured on the same examples, in the same way."""
+    on_a, on_b = (measured(_read_stage(plan, arm, metric), metric.split, plan) for metric in (a, b))
+    return on_a == on_b
 
 
 def measurement_confounds(plan: Plan, a: ArmPlan, ma: Metric, b: ArmPlan, mb: Metric) -> tuple[Confound, ...]:
     """What makes the numbers of two arms unlike: another split, other examples or transforms, another metric."""
     left, right = _read_stage(plan, a, ma), _read_stage(plan, b, mb)
     found = []
-    on_left, on_right = measured(left, ma.split), measured(right, mb.split)
+    on_left, on_right = measured(left, ma.split, plan), measured(right, mb.split, plan)
     if on_left != on_right:
-        what = "; ".join(f"{p}: {_word(x)} -> {_word(y)}" for p, x, y in _differences(on_left, on_right))
+        what = "; ".join(f"{p}: {word(x)} -> {word(y)}" for p, x, y in differences(on_left, on_right))
         found.append(Confound("measured-split", "unfair", f"{a.name} and {b.name} are not measured on the same data: {what}"))
     if ma.name != mb.name:
         found.append(Confound("metric", "unfair", f"{a.name} is measured by {ma.name}, {b.name} by {mb.name}"))
     elif ma.name == "loss" and left.settings["objective"] != right.settings["objective"]:
         what = "; ".join(
-            f"{p}: {_word(x)} -> {_word(y)}" for p, x, y in _differences(left.settings["objective"], right.settings["objective"])
+            f"{p}: {word(x)} -> {word(y)}" for p, x, y in differences(left.settings["objective"], right.settings["objective"])
         )
         found.append(Confound("metric", "unfair", f"`loss` is another quantity in {a.name} than in {b.name}: {what}"))
     return tuple(found)
@@ -73,10 +99,10 @@ def numerics_confounds(pairs: Mapping[int, tuple[Mapping[str, Any], Mapping[str,
     """Numerics in which the two sides of a pair differ. `pairs`: seed -> numerics of the left and of the right side."""
     seeds: dict[tuple[str, str, str], list[int]] = {}
     for seed, (left, right) in sorted(pairs.items()):
-        for name in _NUMERICS:
+        for name in NUMERICS:
             x, y = left.get(name), right.get(name)
             if x is not None and y is not None and x != y:
-                seeds.setdefault((name, _word(x), _word(y)), []).append(seed)
+                seeds.setdefault((name, word(x), word(y)), []).append(seed)
     return tuple(
         Confound("numerics", "warning", f"{name} differs within {_seeds(which)}: {x} -> {y}")
         for (name, x, y), which in seeds.items()
@@ -91,7 +117,7 @@ def waived(confounds: tuple[Confound, ...], waivers: tuple[Waiver, ...]) -> tupl
 
 def _chain_differences(plan: Plan, a: ArmPlan, b: ArmPlan) -> Iterator[tuple[str, Confound]]:
     """Differences that the arms' own definition makes: stages that one has and the other has not, and what they cost."""
-    left, right = _upstream(plan, a), _upstream(plan, b)
+    left, right = upstream(plan, a), upstream(plan, b)
     for mine, other, arm, rival in ((left, right, a, b), (right, left, b, a)):
         extra = {name: stage for name, stage in mine.items() if name not in other and name != arm.main_stage}
         for name in extra:
@@ -100,8 +126,8 @@ def _chain_differences(plan: Plan, a: ArmPlan, b: ArmPlan) -> Iterator[tuple[str
         if fits:
             text = f"{arm.name} has trained longer than {rival.name}: {' and '.join(fits)} come before"
             yield "chain", Confound("more-examples", "note", text)
-    for name, stage_a, stage_b in _matched(plan, a, b):
-        x, y = _start(stage_a, left), _start(stage_b, right)
+    for name, stage_a, stage_b in matched(plan, a, b):
+        x, y = start_of(stage_a, left), start_of(stage_b, right)
         if x != y:
             yield "chain", Confound("declared", "note", f"{name} starts from {x} -> {y}")
         from_a, from_b = (s.settings.get("start", {}).get("kind") == "file" for s in (stage_a, stage_b))
@@ -116,21 +142,20 @@ def _chain_differences(plan: Plan, a: ArmPlan, b: ArmPlan) -> Iterator[tuple[str
                 yield "keep", Confound("checkpoint-rule", "warning", text)
 
 
-def _stage_differences(name: str, left: Stage, right: Stage) -> Iterator[tuple[str, Confound]]:
-    for path, x, y in _differences(left.settings, right.settings):
+def _stage_differences(name: str, left: Stage, right: Stage) -> Iterator[tuple[str, str, Confound]]:
+    """(dotted path, what it is about, in words) of every setting in which two stages differ."""
+    for path, x, y in stage_differences(left, right):
         topic = path.split(".")[0]
-        # An evaluation repeats the parts of the fit whose weights it measures, and the fit is compared itself.
-        if topic in _DERIVED or (left.kind == "evaluate" and topic in {"objective", "model", "head", "name"}):
-            continue
-        text = f"{name} {path}: {_word(x)} -> {_word(y)}"
+        text = f"{name} {path}: {word(x)} -> {word(y)}"
         if path == "schedule.epochs":
-            yield topic, Confound("unequal-epochs", "warning", text)
+            yield path, topic, Confound("unequal-epochs", "warning", text)
         elif path == "keep.best":
-            yield topic, Confound("checkpoint-rule", "warning", text)
+            yield path, topic, Confound("checkpoint-rule", "warning", text)
         elif path == "schedule.batch_size" and _peak(left) == _peak(right):
-            yield topic, Confound("unscaled-rate", "warning", f"{text}, and the learning rate is {_peak(left):g} in both")
+            same = f"{text}, and the learning rate is {_peak(left):g} in both"
+            yield path, topic, Confound("unscaled-rate", "warning", same)
         else:
-            yield topic, Confound("setting", "note", text)
+            yield path, topic, Confound("setting", "note", text)
 
 
 def _peak(stage: Stage) -> float:
@@ -140,77 +165,9 @@ def _peak(stage: Stage) -> float:
     return float(rate["base"] * schedule["batch_size"] / rate["per"] if isinstance(rate, Mapping) else rate)
 
 
-def _matched(plan: Plan, a: ArmPlan, b: ArmPlan) -> list[tuple[str, Stage, Stage]]:
-    """Stages that play the same part in both arms and are not one and the same: by name, and the main stage of each."""
-    left, right = _upstream(plan, a), _upstream(plan, b)
-    found = [(name, left[name], right[name]) for name in left if name in right and left[name].kind == right[name].kind]
-    if a.main_stage != b.main_stage and a.main_stage in left and b.main_stage in right:
-        found.append((f"{a.main_stage} -> {b.main_stage}", left[a.main_stage], right[b.main_stage]))
-    return [(name, x, y) for name, x, y in found if x.key != y.key]
-
-
-def _upstream(plan: Plan, arm: ArmPlan) -> dict[str, Stage]:
-    """The stages of an arm's first trial, by the name its chain gives them, and what they start from besides."""
-    found = {name: plan.stages[key] for name, key in arm.trials[0].stages} if arm.trials else {}
-    keys = {stage.key for stage in found.values()}
-    for stage in list(found.values()):
-        for earlier in ancestors(plan, stage.key):
-            if earlier.key not in keys:
-                found.setdefault(earlier.name, earlier)
-    return found
-
-
 def _read_stage(plan: Plan, arm: ArmPlan, metric: Metric) -> Stage:
     return plan.stages[arm.trials[0].key_of(metric.stage)]
 
 
-def _start(stage: Stage, upstream: Mapping[str, Stage]) -> str:
-    """What a stage's weights are at its start, in words."""
-    start = stage.settings.get("start", {})
-    if start.get("kind") == "file":
-        return f"the file {start['file']}"
-    names = {earlier.key: name for name, earlier in upstream.items()}
-    for needed in stage.inputs:
-        if needed.role == "start":
-            return f"{names.get(needed.key, 'another fit')}@{needed.checkpoint}"
-    return "random weights" if stage.kind == "fit" else "the fit before"
-
-
-def _differences(left: Mapping[str, Any], right: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """(dotted path, left value, right value) of every leaf that differs; a changed `type` is told alone."""
-    if left.get("type") != right.get("type"):
-        yield f"{above}type", left.get("type"), right.get("type")
-        return
-    for name in dict.fromkeys((*left, *right)):
-        x, y = left.get(name), right.get(name)
-        if isinstance(x, Mapping) and isinstance(y, Mapping):
-            yield from _differences(x, y, f"{above}{name}.")
-        elif _plain(x) != _plain(y):
-            yield f"{above}{name}", x, y
-
-
-def _plain(value: Any) -> Any:
-    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
-
-
-def _word(value: Any) -> str:
-    """A setting's value for a reader."""
-    if value is None or value is False:
-        return "off"
-    if value is True:
-        return "on"
-    if isinstance(value, float):
-        return f"{value:g}"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{k}: {_word(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_word, value)) + "]"
-    return str(value)
-
-
 def _seeds(seeds: list[int]) -> str:
     return f"the pair of seed {seeds[0]}" if len(seeds) == 1 else f"the pairs of seeds {', '.join(map(str, seeds))}"
-
-
-def _rank(topic: str) -> int:
-    return _ORDER.index(topic) if topic in _ORDER else len(_ORDER)

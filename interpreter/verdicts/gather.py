@@ -1,135 +1,142 @@
-"""What is there to judge one claim by: the pairs of its two sides, what is missing, and how comparable they are."""
+"""What is there to judge one claim by: what its comparisons came to, what is missing, and how comparable the sides are."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
-from interpreter.plan.types import ArmPlan, EntryPlan, Plan
+from interpreter.plan.differences import ancestors
+from interpreter.plan.types import EntryPlan, Plan
 from interpreter.project import Project
 from interpreter.spec.canonical import digest
 from interpreter.spec.claims import Claim, Side
-from interpreter.verdicts.fairness import (
-    arm_confounds,
-    measurement_confounds,
-    numerics_confounds,
-    reference_confounds,
-    waived,
-)
+from interpreter.verdicts.comparability import claim_confounds
+from interpreter.verdicts.evidence import Comparable, Evidence, OverExamples, Points
+from interpreter.verdicts.finishes import finishes
 from interpreter.verdicts.history import History
-from interpreter.verdicts.intervals import Sample
+from interpreter.verdicts.intervals import Bracket, Sample
 from interpreter.verdicts.measures import Reader
-from interpreter.verdicts.readings import Metric, ancestors
-from interpreter.verdicts.replicates import replicates
-from interpreter.verdicts.types import Confound, MeasureValue, Pair
+from interpreter.verdicts.replicates import Replicates, replicates
+from interpreter.verdicts.sides import Compared, Refused, Sides, repeated
+from interpreter.verdicts.terms import Comparison, Term
+from interpreter.verdicts.types import Confound, Pair
 
 _TOLD = 3  # missing trials told one by one
+_SAME_RECORD = "same record: nothing was run again"
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A claim with all there is to judge it by. `gate`: the state where there can be no other, and `why`."""
+    """A claim with all there is to judge it by. `gate`: the state where there can be no other, and `why`.
+
+    `pairs` are those of each of its comparisons. `counted`: the trials of a claim that has no numbers, None for others.
+    """
 
     claim: Claim
     gate: str
     why: str
-    pairs: tuple[Pair, ...]
-    sample: Sample | None
-    confounds: tuple[Confound, ...]
-    notes: tuple[str, ...]
-    first_difference: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """One side at every seed it has. `arm` and `metric` are None for a number."""
-
-    side: Side
-    arm: ArmPlan | None = None
-    metric: Metric | None = None
-    values: Mapping[int, MeasureValue] | None = None
-    keys: Mapping[int, str] | None = None
-    number: float = math.nan
-
-    def value(self, seed: int) -> float | None:
-        """The number of this side at a seed; None where its trial has not got one, or has not reached its end."""
-        if self.values is None:
-            return self.number
-        found = self.values[seed]
-        return found.value if found.complete else None
+    comparisons: tuple[Comparison, ...] = ()
+    pairs: tuple[tuple[Pair, ...], ...] = ()
+    evidence: Evidence | None = None
+    favour: frozenset[int] = frozenset()
+    confounds: tuple[Confound, ...] = ()
+    notes: tuple[str, ...] = ()
+    first_difference: datetime | None = None
+    counted: int | None = None
 
 
 class Gatherer:
     """Gathers the cases of one entry's claims."""
 
     def __init__(self, project: Project, plan: Plan, entry: EntryPlan, history: History, reader: Reader) -> None:
-        self.project, self.plan, self.entry, self.history, self.reader = project, plan, entry, history, reader
-        self.arms = {arm.name: arm for arm in entry.arms}
+        self.project, self.plan, self.entry, self.history = project, plan, entry, history
+        self.sides = Sides(plan, entry, history, reader)
 
     def case(self, claim: Claim) -> Case:
-        """Everything there is to judge `claim` by."""
-        for side in (claim.left, claim.right):
-            if side.arm and side.arm not in self.arms:
-                return Case(claim, "not-run", f"the arm {side.arm} was not planned", (), None, (), (), None)
-        left, right = self._side(claim.left), self._side(claim.right)
-        for one in (left, right):
-            if one.arm is not None and not one.values:
-                return Case(
-                    claim, "not-run", f"{one.side.arm} has no stage that measures {one.side.measure}", (), None, (), (), None
-                )
-        sets = [set(one.values) for one in (left, right) if one.values is not None]
-        seeds = sorted(set.intersection(*sets))
-        notes = self._unpaired(sets, seeds)
-        pairs, missing = [], []
-        for seed in seeds:
-            a, b = left.value(seed), right.value(seed)
-            if a is not None and b is not None:
-                pairs.append(Pair(seed, a, b))
-            else:
-                missing += [
-                    f"{one.side.arm} at seed {seed}: {_lack(one, seed)}" for one in (left, right) if one.value(seed) is None
-                ]
-        sample, more = self._sample(claim, left, right, pairs)
-        gate, why = self._gate((left, right), seeds, pairs, missing)
-        confounds = self._confounds(left, right, [pair.seed for pair in pairs])
-        notes += more + _measure_notes((left, right), [pair.seed for pair in pairs])
-        first = self._first_difference((left, right), seeds)
-        return Case(claim, gate, why, tuple(pairs), sample, confounds, tuple(dict.fromkeys(notes)), first)
+        """Everything there is to judge `claim` by. Raises: DatabaseBusy, RecordError."""
+        try:
+            return self._finishes(claim) if claim.kind == "finishes" else self._case(self.sides.compared(claim))
+        except Refused as refused:
+            return Case(claim, refused.state, refused.why)
 
-    def _side(self, side: Side) -> _Side:
-        if side.number is not None:
-            return _Side(side, number=side.number)
-        if side.reference:
-            return _Side(side, number=self.entry.entry.references[side.reference].values[side.measure])
-        arm = self.arms[side.arm]
-        metric = self.reader.metric(arm, side.measure)
-        values = {value.seed: value for value in self.reader.of(arm, side.measure)}
-        keys = {trial.seed: trial.key_of(metric.stage) for trial in arm.trials} if metric else {}
-        return _Side(side, arm, metric, values, keys)
+    def _case(self, compared: Compared) -> Case:
+        claim, comparisons = compared.claim, compared.comparisons
+        notes = list(compared.notes)
+        if claim.kind == "reproduces":
+            comparisons, same = _anew(comparisons)
+            notes += same
+        pairs = [comparison.pairs() for comparison in comparisons]
+        notes = [note for comparison in comparisons for note in _unpaired(comparison)] + notes
+        gate, why = self._gate(comparisons, pairs)
+        if claim.kind == "reproduces" and not gate and all(_alike(comparison) for comparison in comparisons):
+            gate, why = "undecided", _SAME_RECORD
+        parts: list[Comparable | None] = []
+        for i, (comparison, own) in enumerate(zip(comparisons, pairs, strict=True)):
+            upper = compared.upper[i].pairs() if compared.upper else None
+            part, more, refused = self._part(claim, comparison, own, upper, bool(gate))
+            parts.append(part)
+            notes += [f"{comparison.point}: {note}" if len(comparisons) > 1 and note in _OF_POINT else note for note in more]
+            gate, why = (gate, why) if gate or refused is None else (refused.state, refused.why)
+            notes += _measure_notes(comparison, [pair.seed for pair in own])
+        first = min((at for c in comparisons if (at := self._first_difference(c)) is not None), default=None)
+        confounds = claim_confounds(self.plan, self.entry, self.history, claim, comparisons)
+        return Case(
+            claim, gate, why, comparisons, tuple(map(tuple, pairs)), self._evidence(compared, comparisons, parts),
+            compared.favour, confounds, tuple(dict.fromkeys(notes)), first,
+        )  # fmt: skip
 
-    def _unpaired(self, sets: list[set[int]], seeds: list[int]) -> list[str]:
-        alone = sorted(set.union(*sets) - set(seeds))
-        return [f"left out, having no partner: seed{'s' * (len(alone) > 1)} {', '.join(map(str, alone))}"] if alone else []
+    def _finishes(self, claim: Claim) -> Case:
+        arms = [self.sides.arms[name] for name in claim.left.names if name in self.sides.arms]
+        if len(arms) < len(claim.left.names):
+            absent = next(name for name in claim.left.names if name not in self.sides.arms)
+            raise Refused("not-run", f"the arm {absent} was not planned")
+        state, why, count = finishes(arms, self.history)
+        ended = [self.history.fact(key).finished for arm in arms for trial in arm.trials for _, key in trial.stages[-1:]]
+        first = min((at for at in ended if at is not None), default=None)
+        return Case(claim, state, why, first_difference=first, counted=count)
 
-    def _gate(self, sides: tuple[_Side, _Side], seeds: list[int], pairs: list[Pair], missing: list[str]) -> tuple[str, str]:
-        if not seeds:
+    def _evidence(
+        self, compared: Compared, comparisons: Sequence[Comparison], parts: Sequence[Comparable | None]
+    ) -> Evidence | None:
+        found = [part for part in parts if part is not None]
+        if not found or len(found) < len(parts):
+            return None
+        if compared.quantifier == "":
+            return found[0]
+        return Points(tuple(c.point for c in comparisons), tuple(found), compared.quantifier)
+
+    def _gate(self, comparisons: Sequence[Comparison], pairs: Sequence[Sequence[Pair]]) -> tuple[str, str]:
+        """The state where something is missing, and what; ("", "") where nothing is."""
+        if not all(comparison.seeds for comparison in comparisons):
             return "incomplete", "the two sides have no seed in common"
+        missing = list(dict.fromkeys(lack for comparison in comparisons for lack in comparison.missing()))
         if not missing:
             return "", ""
         told = "; ".join(missing[:_TOLD]) + (f"; and {len(missing) - _TOLD} more" if len(missing) > _TOLD else "")
-        if pairs:
-            return "incomplete", f"{len(pairs)} of {len(seeds)} pairs are there: {told}"
-        absent = self._absent(sides)
+        if any(pairs):
+            count, of = sum(map(len, pairs)), sum(len(comparison.seeds) for comparison in comparisons)
+            return "incomplete", f"{count} of {of} pairs are there: {told}"
+        absent = self._absent(comparisons)
         if absent:
             return "blocked", f"the data {' and '.join(absent)} is not here"
-        unstarted = [s.side.arm for s in sides if s.keys is not None and all(self._untouched(key) for key in s.keys.values())]
+        unstarted = self._unstarted(comparisons)
         if not unstarted:
             return "incomplete", told
-        return "not-run", f"{' and '.join(dict.fromkeys(unstarted))} {'were' if len(set(unstarted)) > 1 else 'was'} not run"
+        return "not-run", f"{' and '.join(unstarted)} {'were' if len(unstarted) > 1 else 'was'} not run"
+
+    def _unstarted(self, comparisons: Sequence[Comparison]) -> list[str]:
+        """Sides of which nothing was begun, as the page calls them where that is so of all their points."""
+        named: list[str] = []
+        for terms in zip(*(comparison.terms for comparison in comparisons), strict=True):
+            idle = [term for term in terms if term.readings and self._idle(term)]
+            named += [term.side.arm if len(idle) == len(terms) else term.label for term in idle]
+        return list(dict.fromkeys(named))
+
+    def _idle(self, term: Term) -> bool:
+        return all(self._untouched(key) for reading in term.readings for key in reading.keys.values())
 
     def _untouched(self, key: str) -> bool:
         return all(
@@ -138,98 +145,140 @@ class Gatherer:
             if stage.key == key or stage.kind == "fit"
         )
 
-    def _absent(self, sides: tuple[_Side, _Side]) -> list[str]:
+    def _absent(self, comparisons: Sequence[Comparison]) -> list[str]:
         """Names of data sources that stages still to be run need and that are not here."""
-        keys = {key for one in sides if one.keys is not None for key in one.keys.values()}
+        keys = {key for comparison in comparisons for reading in comparison.readings() for key in reading.keys.values()}
         needed = {s.key: s for key in keys for s in ancestors(self.plan, key) if not self.history.fact(s.key).done}
         names = {source.name for stage in needed.values() for source in stage.sources}
         return sorted(name for name in names if name != "embedded" and self.project.source(name) is None)
 
-    def _sample(self, claim: Claim, left: _Side, right: _Side, pairs: list[Pair]) -> tuple[Sample | None, list[str]]:
-        notes: list[str] = []
-        se, df = 0.0, math.inf
-        for one in (left, right):
-            if one.side.reference:
-                reference = self.entry.entry.references[one.side.reference]
-                if reference.sd is None:
-                    notes.append("reference taken as exact")
-                else:
-                    se = reference.sd / math.sqrt(reference.n or 1)
-                    df = reference.n - 1 if reference.n is not None and reference.n > 1 else math.inf
-                    runs = f"{reference.n} runs" if (reference.n or 1) > 1 else "one run"
-                    notes.append(f"reference of {runs} with standard deviation {reference.sd:g}")
+    def _part(
+        self, claim: Claim, comparison: Comparison, pairs: Sequence[Pair], upper: Sequence[Pair] | None, gated: bool
+    ) -> tuple[Comparable | None, list[str], Refused | None]:
+        """What one comparison came to, notes on that, and what stands in the way of it."""
+        se, df, notes = self._reference(comparison)
         if not pairs:
-            return None, notes
-        keys = {p.seed: (left.keys[p.seed] if left.keys else None, right.keys[p.seed] if right.keys else None) for p in pairs}
-        called = Counter(
-            (key, name) for one in (left, right) if one.arm for trial in one.arm.trials for name, key in trial.stages
-        )
-        # A stage that arms call differently goes by the name under which most trials have it.
-        names = {key: name for (key, name), _ in reversed(called.most_common())}
-        made = replicates(self.plan, pairs, keys, names, same_measure=self._same_measure(claim))
+            return None, notes, None
+        if claim.over != "seeds":
+            if gated:
+                return None, notes, None
+            return self._over_examples(claim, comparison, pairs, notes)
+        made = self._replicates(comparison, pairs)
         notes += [f"given one {name}" for name in made.given] + list(made.notes)
         if made.same_record:
             notes.append("same record: both sides are one and the same")
         scale = max(max(abs(pair.a), abs(pair.b)) for pair in pairs)
         # The bootstrap is seeded by what is claimed: judging again gives the same interval.
-        sample = Sample(made.differences, se, df, made.same_record, scale, int(digest(claim.hash)[:12], 16))
+        seed = int(digest(claim.hash)[:12], 16)
+        if upper is not None:
+            above = self._replicates(comparison, upper).differences
+            return Bracket(made.differences, scale=scale, seed=seed, upper=above), notes, None
+        sample = Sample(made.differences, se, df, made.same_record, scale, seed)
         if sample.constant and not sample.same_record:
             notes.append("differences do not vary")
-        return sample, notes
+        return sample, notes, None
 
-    def _same_measure(self, claim: Claim) -> bool:
-        if not (claim.left.arm and claim.right.arm):
+    def _over_examples(
+        self, claim: Claim, comparison: Comparison, pairs: Sequence[Pair], notes: list[str]
+    ) -> tuple[Comparable | None, list[str], Refused | None]:
+        """One comparison over examples, or over seeds and examples."""
+        from interpreter.verdicts.examples import examples_sample
+
+        one = replace(claim, left=_alone(comparison.left), right=_alone(comparison.right))
+        found = examples_sample(self.project, self.plan, self.entry, one, pairs, self.history)
+        refused = Refused(found.gate, found.why) if found.gate else None
+        part = OverExamples(found) if found.effect is not None else None
+        return part, [*notes, *found.notes], refused
+
+    def _reference(self, comparison: Comparison) -> tuple[float, float, list[str]]:
+        """Standard error and degrees of freedom of a reference that is compared with, and notes on it."""
+        for term in comparison.terms:
+            if term.side.reference:
+                reference = self.entry.entry.references[term.side.reference]
+                if reference.sd is None:
+                    return 0.0, math.inf, ["reference taken as exact"]
+                se = reference.sd / math.sqrt(reference.n or 1)
+                df = reference.n - 1 if reference.n is not None and reference.n > 1 else math.inf
+                runs = f"{reference.n} runs" if (reference.n or 1) > 1 else "one run"
+                return se, df, [f"reference of {runs} with standard deviation {reference.sd:g}"]
+        return 0.0, math.inf, []
+
+    def _replicates(self, comparison: Comparison, pairs: Sequence[Pair]) -> Replicates:
+        keys = {pair.seed: (comparison.left.keys(pair.seed), comparison.right.keys(pair.seed)) for pair in pairs}
+        called = Counter(
+            (key, name) for reading in comparison.readings() for trial in reading.arm.trials for name, key in trial.stages
+        )
+        # A stage that arms call differently goes by the name under which most trials have it.
+        names = {key: name for (key, name), _ in reversed(called.most_common())}
+        return replicates(self.plan, pairs, keys, names, same_measure=self._same_measure(comparison))
+
+    def _same_measure(self, comparison: Comparison) -> bool:
+        left, right = comparison.left.side, comparison.right.side
+        if not (left.names and right.names):
             return False
         measures = self.entry.entry.measures
-        return measures[claim.left.measure] == measures[claim.right.measure]
+        return measures[left.measure] == measures[right.measure]
 
-    def _confounds(self, left: _Side, right: _Side, seeds: list[int]) -> tuple[Confound, ...]:
-        found: tuple[Confound, ...] = ()
-        if left.arm and left.metric and right.arm and right.metric:
-            found += measurement_confounds(self.plan, left.arm, left.metric, right.arm, right.metric)
-            if left.arm.name != right.arm.name:
-                found += arm_confounds(self.plan, left.arm, right.arm)
-                found += numerics_confounds({seed: (self._numerics(left, seed), self._numerics(right, seed)) for seed in seeds})
-        for one, other in ((left, right), (right, left)):
-            if one.side.reference and other.arm and other.metric:
-                reference = self.entry.entry.references[one.side.reference]
-                found += reference_confounds(
-                    self.plan, other.arm, other.metric, one.side.reference, reference, self.entry.profile
-                )
-        return waived(found, self.entry.entry.waivers)
-
-    def _numerics(self, side: _Side, seed: int) -> Mapping[str, Any]:
-        """Numerics of the fit whose weights a side is read off, else of the stage itself."""
-        assert side.keys is not None
-        fits = [stage.key for stage in ancestors(self.plan, side.keys[seed]) if stage.kind == "fit"]
-        return self.history.fact(fits[0] if fits else side.keys[seed]).numerics
-
-    def _first_difference(self, sides: tuple[_Side, _Side], seeds: list[int]) -> datetime | None:
+    def _first_difference(self, comparison: Comparison) -> datetime | None:
+        """When there was first something to see: at one seed, of either side as many of its trials as show something."""
         times = []
-        for seed in seeds:
-            facts = [self.history.fact(one.keys[seed]) for one in sides if one.keys is not None]
-            if all(fact.done and fact.finished is not None for fact in facts):
-                times.append(max(fact.finished for fact in facts if fact.finished is not None))
+        for seed in comparison.seeds:
+            seen = [self._seen(term, seed) for term in comparison.terms if term.readings]
+            if None not in seen:
+                times.append(max(at for at in seen if at is not None))
         return min(times, default=None)
 
+    def _seen(self, term: Term, seed: int) -> datetime | None:
+        facts = [self.history.fact(reading.keys[seed]) for reading in term.readings]
+        ended = sorted(fact.finished for fact in facts if fact.done and fact.finished is not None)
+        return ended[term.least - 1] if len(ended) >= term.least else None
 
-def _lack(side: _Side, seed: int) -> str:
-    assert side.values is not None
-    return side.values[seed].note or "no value"
+
+_OF_POINT = frozenset({"differences do not vary", "same record: both sides are one and the same"})
+"""Notes that say of which point they are where there are several."""
 
 
-def _measure_notes(sides: tuple[_Side, _Side], seeds: list[int]) -> list[str]:
+def _anew(comparisons: Sequence[Comparison]) -> tuple[tuple[Comparison, ...], list[str]]:
+    """`comparisons` without the seeds at which nothing was run again, and notes on these; as they are if that is all."""
+    anew, notes = [], []
+    for comparison in comparisons:
+        kept, same = repeated(comparison)
+        anew += [kept] if kept.seeds or not same else []
+        if same:
+            seeds = f"seed{'s' * (len(same) > 1)} {', '.join(map(str, same))}"
+            notes.append(f"{seeds} of {comparison.point}: same record on both sides, left out")
+    return (tuple(anew), notes) if anew else (tuple(comparisons), [])
+
+
+def _alike(comparison: Comparison) -> bool:
+    """Whether both sides are one record at every seed."""
+    return all(comparison.left.keys(seed) == comparison.right.keys(seed) for seed in comparison.seeds)
+
+
+def _alone(term: Term) -> Side:
+    """The side that one comparison has of a claim about several points."""
+    if len(term.readings) != 1 or len(term.side.names) == 1:
+        return term.side
+    return Side(arm=term.readings[0].arm.name, measure=term.side.measure)
+
+
+def _unpaired(comparison: Comparison) -> list[str]:
+    alone = comparison.alone
+    return [f"left out, having no partner: seed{'s' * (len(alone) > 1)} {', '.join(map(str, alone))}"] if alone else []
+
+
+def _measure_notes(comparison: Comparison, seeds: Sequence[int]) -> list[str]:
     """What readers of the compared numbers should know about how they were read."""
     notes: list[str] = []
-    read = [one for one in sides if one.values is not None]
-    chosen = [one for one in read if any(one.values[seed].selected for seed in seeds if one.values)]
+    read = [term for term in comparison.terms if term.readings]
+    chosen = [term for term in read if any(r.values[seed].selected for r in term.readings for seed in seeds)]
     if chosen and len(read) == 1:
         notes.append(f"{chosen[0].side} is read where it is best, chosen on the split it reports")
     elif len(chosen) == 2:
         notes.append("both sides are read where they are best, each chosen on the split it reports")
     elif chosen:
         notes.append(f"only {chosen[0].side} is read where it is best, chosen on the split it reports: that favours it")
-    for one in read:
-        told = dict.fromkeys(one.values[seed].note for seed in seeds if one.values and one.values[seed].note)
-        notes += [f"{one.side}: {note}" for note in list(told)[:_TOLD]]
+    for reading in comparison.readings():
+        told = dict.fromkeys(reading.values[seed].note for seed in seeds if reading.values[seed].note)
+        notes += [f"{reading}: {note}" for note in list(told)[:_TOLD]]
     return notes

@@ -30,6 +30,18 @@ FROM metrics m JOIN stages s USING (stage_id)
 WHERE m.split = ? AND m.metric = ? AND s.key IN (SELECT unnest(?::VARCHAR[]))
 GROUP BY s.key
 """
+_PHASES = """
+SELECT s.key, list(e.epoch ORDER BY e.epoch), list(coalesce(e.phase, 0) ORDER BY e.epoch)
+FROM epochs e JOIN stages s USING (stage_id)
+WHERE s.key IN (SELECT unnest(?::VARCHAR[]))
+GROUP BY s.key
+"""
+_RESOURCES = """
+SELECT s.key, list(r.epoch ORDER BY r.epoch), list(r.value ORDER BY r.epoch)
+FROM resources r JOIN stages s USING (stage_id)
+WHERE r.resource = ? AND s.key IN (SELECT unnest(?::VARCHAR[]))
+GROUP BY s.key
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +86,8 @@ class History:
     def __init__(self, project: Project, plan: Plan) -> None:
         self._project = project
         self._facts = _facts(project, plan.stages)
-        self._curves: dict[tuple[str, str], dict[str, Curve]] = {}
-        self._asked: dict[tuple[str, str], set[str]] = {}
+        self._curves: dict[tuple[str, ...], dict[str, Curve]] = {}
+        self._asked: dict[tuple[str, ...], set[str]] = {}
 
     def fact(self, key: str) -> StageFact:
         """How the stage `key` stands; one that the database has not heard of is new."""
@@ -83,12 +95,23 @@ class History:
 
     def curves(self, split: str, metric: str, keys: Iterable[str]) -> Mapping[str, Curve]:
         """The history of `split/metric` of each of `keys` that recorded it."""
-        known = self._curves.setdefault((split, metric), {})
-        asked = self._asked.setdefault((split, metric), set())
+        return self._read(_CURVES, (split, metric), keys)
+
+    def phases(self, keys: Iterable[str]) -> Mapping[str, Curve]:
+        """The phase of each epoch, from 0, of each of `keys` that has epochs; a fit without phases is in phase 0."""
+        return self._read(_PHASES, (), keys)
+
+    def resources(self, resource: str, keys: Iterable[str]) -> Mapping[str, Curve]:
+        """What each epoch took of a resource ("it_per_s", "seconds", "rss_mb"), for each of `keys` that recorded it."""
+        return self._read(_RESOURCES, (resource,), keys)
+
+    def _read(self, sql: str, names: tuple[str, ...], keys: Iterable[str]) -> Mapping[str, Curve]:
+        known = self._curves.setdefault((sql, *names), {})
+        asked = self._asked.setdefault((sql, *names), set())
         missing = sorted(set(keys) - asked)
         if missing:
             asked.update(missing)
-            for key, epochs, values in query(self._project, _CURVES, (split, metric, missing)).rows:
+            for key, epochs, values in query(self._project, sql, (*names, missing)).rows:
                 numbers = np.array([np.nan if v is None else v for v in values], dtype=np.float64)
                 known[key] = (np.array(epochs, dtype=np.int64), numbers)
         return known

@@ -1,10 +1,11 @@
-"""Intervals for the mean of the differences of one claim: Student t, and BCa bootstrap from 50 replicates on."""
+"""Intervals for the mean of the differences of one comparison: Student t, and BCa bootstrap from 50 replicates on."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,11 @@ class Sample:
     def n(self) -> int:
         """Replicates."""
         return len(self.differences)
+
+    @property
+    def single(self) -> bool:
+        """True with one replicate: an effect, and nothing on its spread."""
+        return self.n == 1
 
     @property
     def mean(self) -> float:
@@ -103,8 +109,39 @@ class Sample:
             found = bca(self.differences, level, self.seed)
             if found is not None:
                 return found
-        half = float(stats.t.ppf((1 + level) / 2, self.df)) * self.se
+        half = student(level, self.df) * self.se
         return (self.mean - half, self.mean + half)
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket(Sample):
+    """One number per replicate that is known from below (`differences`) and from above (`upper`), not itself.
+
+    The interval reaches from the lower bound of the one mean to the upper bound of the other, by Student's t with the larger
+    of the two standard deviations: it covers whatever lies between the two expectations with at least its level. `mean` is
+    that of `differences`.
+    """
+
+    upper: Floats = field(kw_only=True)
+
+    @property
+    def resampled(self) -> bool:
+        """False: two means are bounded by one spread, for which there is no bootstrap here."""
+        return False
+
+    def _interval(self, level: float) -> tuple[float, float] | None:
+        above = Sample(self.upper, scale=self.scale)
+        sd = max(self.sd, above.sd)
+        if self.n < 2 or sd == 0:
+            return None
+        half = student(level, self.n - 1.0) * sd / math.sqrt(self.n)
+        return (self.mean - half, above.mean + half)
+
+
+@lru_cache(maxsize=1024)
+def student(level: float, df: float) -> float:
+    """Student's t: with `df` degrees of freedom, a share `level` of it is within this distance of 0."""
+    return float(stats.t.ppf((1 + level) / 2, df))
 
 
 def bca(values: Floats, level: float, seed: int) -> tuple[float, float] | None:

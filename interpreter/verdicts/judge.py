@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from interpreter.plan.types import EntryPlan, Plan
 from interpreter.project import Project
 from interpreter.run.ledger import Ledger
-from interpreter.verdicts.compare import ALPHA, Answer, Question, decide, seeds_to_settle
+from interpreter.verdicts.compare import ALPHA, Answer, Question, answer_at, decide, seeds_to_settle
+from interpreter.verdicts.evidence import Points, shown
 from interpreter.verdicts.gather import Case, Gatherer
 from interpreter.verdicts.history import History
-from interpreter.verdicts.intervals import Sample
 from interpreter.verdicts.measures import Reader, read_measures
 from interpreter.verdicts.registration import Registration, registration, withdrawn
 from interpreter.verdicts.types import Judgement, Pair, Verdict
 from interpreter.verdicts.wording import explain, method
+
+_TOLD = 3  # points named one by one
 
 
 def judge(project: Project, plan: Plan) -> tuple[Judgement, ...]:
@@ -38,16 +41,20 @@ def _judge_entry(
     gone = withdrawn(lines, entry)
     verdicts: dict[int, Verdict] = {}
     for registered in (True, False):
-        family = [i for i, r in enumerate(known) if r.registered is registered]
-        questions = [Question(cases[i].claim.relation, cases[i].claim.margin, _judged(cases[i])) for i in family]
+        family = [i for i, r in enumerate(known) if r.registered is registered and cases[i].claim.kind != "finishes"]
+        questions = [_question(cases[i], judged=True) for i in family]
         for i, answer in zip(family, decide(questions, len(family)), strict=True):
             verdicts[i] = _verdict(cases[i], answer, len(family), known[i], gone)
+    for i, case in enumerate(cases):
+        if i not in verdicts:  # counted, not estimated: there is no error to be shared
+            verdicts[i] = _verdict(case, Answer(1 - ALPHA, None, None, "undecided"), 1, known[i], gone)
     return Judgement(entry, read_measures(reader), tuple(verdicts[i] for i in range(len(cases))))
 
 
-def _judged(case: Case) -> Sample | None:
-    """The sample of a case whose state is read from its interval, else None: such a claim stays in its family."""
-    return None if case.gate or _unfair(case) else case.sample
+def _question(case: Case, *, judged: bool) -> Question:
+    """What a case asks of its interval. `judged`: without it where its state is not read from one: it stays in its family."""
+    evidence = None if judged and (case.gate or _unfair(case)) else case.evidence
+    return Question(case.claim.relation, case.claim.margin, evidence, case.favour)
 
 
 def _unfair(case: Case) -> str:
@@ -56,40 +63,54 @@ def _unfair(case: Case) -> str:
 
 
 def _verdict(case: Case, answer: Answer, family: int, known: Registration, gone: tuple[str, ...]) -> Verdict:
-    claim, sample = case.claim, case.sample
+    claim, evidence = case.claim, case.evidence
     state, why = answer.state, ""
     if case.gate or _unfair(case):
         state, why = (case.gate, case.why) if case.gate else ("unfair", _unfair(case))
         # Shown all the same, at the level every claim of the family has to begin with.
-        level = 1 - ALPHA / family
-        lo, hi = (sample.interval(level) if sample is not None else None) or (None, None)
-        answer = Answer(level, lo, hi, state)
-    elif sample is not None and sample.n == 1:
+        answer = replace(answer_at(_question(case, judged=False), 1 - ALPHA / family), state=state)
+    elif evidence is not None and evidence.single:
         state = "anecdotal"
-    settle = seeds_to_settle(claim, sample, answer.level) if sample is not None and state == "undecided" else None
-    notes = case.notes
+    undecided = evidence is not None and state == "undecided" and not why and not case.favour
+    settle = seeds_to_settle(claim, evidence, answer.level) if evidence is not None and undecided else None
+    notes = case.notes + _each(case, answer)
     if gone:
         notes += (f"claims made for this entry and taken back since: {', '.join(gone)}",)
+    one = shown(evidence, answer.at) if evidence is not None else None
+    pairs = case.pairs[answer.at] if one is not None or len(case.pairs) == 1 else ()
     return Verdict(
         claim=claim,
         state=state,
-        effect=sample.mean if sample is not None else None,
+        effect=one.mean if one is not None else None,
         lo=answer.lo,
         hi=answer.hi,
         level=answer.level,
-        n=sample.n if sample is not None else 0,
-        pairs=case.pairs,
-        p_better=_share_as_claimed(claim.relation, claim.margin, case.pairs),
-        dz=sample.dz if sample is not None else None,
-        method=method(claim, sample, family),
+        n=case.counted or (evidence.n if evidence is not None else 0),
+        pairs=pairs,
+        p_better=_share_as_claimed(claim.relation, claim.margin, pairs),
+        dz=one.dz if one is not None else None,
+        method=method(case, family),
         family=family,
         registered=known.registered,
         registered_at=known.at,
         confounds=case.confounds,
         notes=notes,
-        explanation=explain(claim, state, answer, sample, why, settle),
+        explanation=explain(case, state, answer, why, settle),
         seeds_to_settle=settle,
     )
+
+
+def _each(case: Case, answer: Answer) -> tuple[str, ...]:
+    """Of several points, at how many the claim holds taken for itself, at the level of the verdict."""
+    evidence = case.evidence
+    if not isinstance(evidence, Points) or answer.lo is None:
+        return ()
+    alone = [Question(case.claim.relation, case.claim.margin, part) for part in evidence.parts]
+    holds = [answer_at(question, answer.level).state == "supported" for question in alone]
+    few = [name for name, held in zip(evidence.names, holds, strict=True) if held is (sum(holds) * 2 <= len(holds))]
+    told = ", ".join(few[:_TOLD]) + (f" and {len(few) - _TOLD} more" if len(few) > _TOLD else "")
+    where = "" if not few else f": {told}" if sum(holds) * 2 <= len(holds) else f": all but {told}"
+    return (f"taken by themselves {sum(holds)} of {len(holds)} are supported{where}",)
 
 
 def _share_as_claimed(relation: str, margin: float, pairs: Sequence[Pair]) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,15 +44,36 @@ def metric_of(arm: ArmPlan, text: str) -> Metric | None:
     return Metric(stage, split, name) if stage in arm.chain else None
 
 
-def measured(stage: Stage, split: str) -> dict[str, Any]:
+def recorded_split(stage: Stage, metric: Metric) -> str:
+    """What the record of `stage` calls the split of a metric; an evaluation or combination has one only, by its own name."""
+    return str(stage.settings["name"]) if stage.kind in ("evaluate", "combine") else metric.split
+
+
+def last_fit(plan: Plan, arm: ArmPlan) -> str | None:
+    """The name of an arm's last fit, whose phases and resources are meant; None where it has none, or no trial."""
+    if not arm.trials:
+        return None
+    fits = [name for name, key in arm.trials[0].stages if plan.stages[key].kind == "fit"]
+    return fits[-1] if fits else None
+
+
+def measured(stage: Stage, split: str, plan: Plan | None = None) -> dict[str, Any]:
     """What decides the examples and transforms on which `stage` measures `split`, the data's fingerprint included.
 
-    Two measurements are of the same thing when this is equal.
+    Two measurements are of the same thing when this is equal. A combination measures on what its members do, which `plan`
+    has. Of results made elsewhere nothing is known but the file they came in.
     """
-    settings = stage.settings["data"]
-    part = stage.settings["part"] if stage.kind == "evaluate" else split
-    prints = {s.name: s.fingerprint for s in stage.sources if s.name == settings.get("source")}
-    return {**_measured(settings, part), **({"fingerprint": prints} if prints else {})}
+    settings = stage.settings
+    if stage.kind == "import":
+        return {"import": settings["import"]["sha256"], "split": split}
+    if stage.kind == "combine":
+        members = [needed.key for needed in stage.inputs if needed.role == "member"]
+        known = [plan.stages[key] for key in members if key in plan.stages] if plan else []
+        return measured(known[0], split, plan) if known else {"members": members, "split": split}
+    data = settings["data"]
+    part = settings["part"] if stage.kind == "evaluate" else split
+    prints = {s.name: s.fingerprint for s in stage.sources if s.name == data.get("source")}
+    return {**_measured(data, part), **({"fingerprint": prints} if prints else {})}
 
 
 def _measured(settings: Mapping[str, Any], part: str) -> dict[str, Any]:
@@ -64,23 +85,21 @@ def _measured(settings: Mapping[str, Any], part: str) -> dict[str, Any]:
     return config.measured(part)
 
 
-def ancestors(plan: Plan, key: str) -> Iterator[Stage]:
-    """The stages that `key` was made from, itself included, each once, nearest first."""
-    seen, queue = {key}, [key]
-    while queue:
-        stage = plan.stages[queue.pop(0)]
-        yield stage
-        for needed in stage.inputs:
-            if needed.key not in seen:
-                seen.add(needed.key)
-                queue.append(needed.key)
-
-
 def weights_chosen_on(plan: Plan, key: str) -> dict[str, Any] | None:
-    """The data that chose the weights an evaluation measures, as `measured` has it; None where nothing was chosen."""
+    """The data that chose the weights that a stage measures, as `measured` has it; None where nothing was chosen.
+
+    For an evaluation, and for a combination of evaluations or of what fits kept at their best.
+    """
     stage = plan.stages[key]
+    if stage.kind not in ("evaluate", "combine"):
+        return None
     for needed in stage.inputs:
-        if stage.kind == "evaluate" and needed.checkpoint == "best" and needed.key in plan.stages:
-            fit = plan.stages[needed.key]
-            return measured(fit, str(fit.settings["keep"]["best"]).partition("/")[0])
+        source = plan.stages.get(needed.key)
+        if source is None:
+            continue
+        if needed.role == "member" and source.kind != "fit":
+            return weights_chosen_on(plan, source.key)
+        rule = {"best": ("keep", "best"), "picked": ("pick", "best")}.get(needed.checkpoint)
+        if rule is not None:
+            return measured(source, str(source.settings[rule[0]][rule[1]]).partition("/")[0], plan)
     return None

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from interpreter.plan.differences import ancestors
 from interpreter.plan.types import Plan
 from interpreter.verdicts.intervals import Floats
-from interpreter.verdicts.readings import ancestors
 from interpreter.verdicts.types import Pair
+
+Keys = tuple[str, ...]
+"""Keys of the stages that one side of a comparison is read off: one, several where points are taken together, () for a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +32,18 @@ class Replicates:
 def replicates(
     plan: Plan,
     pairs: Sequence[Pair],
-    keys: Mapping[int, tuple[str | None, str | None]],
+    keys: Mapping[int, tuple[Keys, Keys]],
     names: Mapping[str, str],
     *,
     same_measure: bool,
 ) -> Replicates:
-    """The replicates in `pairs`. `keys`: seed -> keys of the stages that the two sides are read off (None: a number).
+    """The replicates in `pairs`. `keys`: seed -> keys of the stages that the two sides are read off.
     `names`: key -> what the arms call a stage.
 
-    Pairs read off the same two records are one replicate. Pairs that share a stage which not all share are averaged
+    Pairs read off the same records are one replicate. Pairs that share a stage which not all share are averaged
     into one: they say one thing about that stage, however many seeds came after it. What all pairs share is `given`.
     """
-    distinct: dict[tuple[str | None, str | None], Pair] = {}
+    distinct: dict[tuple[Keys, Keys], Pair] = {}
     for pair in pairs:
         distinct.setdefault(keys[pair.seed], pair)
     notes: list[str] = []
@@ -49,7 +52,7 @@ def replicates(
             f"{len(pairs)} seeds, but only {len(distinct)} different record{'s' * (len(distinct) != 1)}: equal ones count once"
         )
     made_of = [
-        {s.key: names.get(s.key, s.name) for key in both if key is not None for s in ancestors(plan, key)} for both in distinct
+        {s.key: names.get(s.key, s.name) for side in both for key in side for s in ancestors(plan, key)} for both in distinct
     ]
     common = set.intersection(*(set(stages) for stages in made_of)) if len(made_of) > 1 else set()
     given = tuple(dict.fromkeys(name for key, name in (made_of[0].items() if made_of else ()) if key in common))
@@ -58,7 +61,7 @@ def replicates(
     if len(groups) < len(values):
         notes.append(f"{len(values)} trials in {len(groups)} groups that share a stage: a group's mean is one replicate")
         values = np.array([values[members].mean() for members in groups])
-    same = bool(distinct) and same_measure and all(a is not None and a == b for a, b in distinct)
+    same = bool(distinct) and same_measure and all(a and a == b for a, b in distinct)
     return Replicates(values, given, same, tuple(notes))
 
 

@@ -51,7 +51,12 @@ class Confound:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer to one claim. The interval is for the mean of a - b, in the measure's units, at `level`."""
+    """The answer to one claim. The interval is for the mean of a - b, in the measure's units, at `level`.
+
+    Of several points of which all or any are claimed, `effect`, `pairs` and `dz` are those of the extreme one, and the interval
+    is the one that decides the claim. Of a trend, a is a slope, of a shape its number, in units that docs/verdicts.md has;
+    b is then 0. A claim that is counted ("finishes") has no effect; its `n` are the trials that reached their end.
+    """
 
     claim: Claim
     state: str
@@ -59,7 +64,7 @@ class Verdict:
     lo: float | None
     hi: float | None
     level: float  # of the interval, after Holm's adjustment: 0.95 for a family of one
-    n: int  # replicates at the level the claim speaks of
+    n: int  # replicates at the level the claim speaks of; of several points those of the one that has the fewest
     pairs: tuple[Pair, ...]
     p_better: float | None  # share of pairs in which the claim's left side is on the claimed side of the right one
     dz: float | None  # Cohen's dz

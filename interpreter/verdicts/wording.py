@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import math
 
-from interpreter.spec.claims import Claim, Side
-from interpreter.verdicts.compare import Answer
-from interpreter.verdicts.intervals import Sample
+from interpreter.spec.claims import Claim
+from interpreter.spec.metrics import METRICS
+from interpreter.spec.names import metric_ref
+from interpreter.verdicts.compare import Answer, state_of
+from interpreter.verdicts.evidence import Comparable, OverExamples, Points, shown
+from interpreter.verdicts.gather import Case
+from interpreter.verdicts.intervals import Bracket
+from interpreter.verdicts.terms import Comparison, Term
 
 
-def explain(claim: Claim, state: str, answer: Answer, sample: Sample | None, why: str, settle: tuple[int, int] | None) -> str:
+def explain(case: Case, state: str, answer: Answer, why: str, settle: tuple[int, int] | None) -> str:
     """The verdict as a sentence. `why`: what stood in the way, for the states that have no interval or do not use it."""
-    if sample is None or sample.n == 0:
-        return f"{_comparison(claim)}: {state}, {why or 'there is nothing to compare yet'}"
-    found = f"{_finding(claim, answer, sample)} ({_evidence(answer, sample)})"
+    claim, evidence = case.claim, case.evidence
+    if claim.kind == "finishes":
+        return f"{claim.left.arm} finishes: {state}, {why}"
+    if evidence is None or evidence.n == 0:
+        return f"{_claimed(claim)}: {state}, {why or 'there is nothing to compare yet'}"
+    one = shown(evidence, answer.at)
+    found = f"{_finding(case, answer, one)} ({_evidence(claim, answer, one)})"
     if why:
         return f"{found}: {state}, {why}"
     if state == "anecdotal":
         return f"{found}: anecdotal, one replicate says nothing about the spread"
     if answer.lo is None or answer.hi is None:
         return f"{found}: {state}, differences that do not vary give no spread to judge by"
-    if sample.same_record:
+    if evidence.same_record:
         return f"{found}: {state}, a record can't differ from itself"
+    if state != state_of(claim.relation, claim.margin, answer.lo, answer.hi):
+        return f"{found}: {state}, for the numbers that are compared have chosen the point they speak for"
     reason = _likeness(claim, state, answer) if claim.relation == "~" else _order(claim, state, answer)
     if settle is not None:
         low, high = settle
@@ -29,22 +40,20 @@ def explain(claim: Claim, state: str, answer: Answer, sample: Sample | None, why
     return f"{found}: {state}, {reason}"
 
 
-def method(claim: Claim, sample: Sample | None, family: int) -> str:
+def method(case: Case, family: int) -> str:
     """How the interval was made."""
-    if sample is None or sample.n == 0:
+    claim, evidence = case.claim, case.evidence
+    if claim.kind == "finishes":
+        return "counted"
+    if evidence is None or evidence.n == 0:
         return ""
-    if sample.n == 1:
+    if evidence.single:
         return "one replicate: no interval"
-    if sample.same_record:
-        how = "the same record on both sides: nothing to estimate"
-    elif sample.constant:
-        return "differences do not vary: no interval"
-    else:
-        kind = "one-sample" if claim.kind in {"value", "reference"} else "paired"
-        test = "BCa bootstrap" if sample.resampled else "Student t" if sample.reference_se == 0 else "Welch t"
-        how = f"{kind} {test} over seeds"
-        if sample.reference_se:
-            how += ", the reference's standard error added in quadrature"
+    same = "the same record on both sides: nothing to estimate"
+    how = same if evidence.same_record else _of_one(case, shown(evidence, 0))
+    if isinstance(evidence, Points):
+        word = "intersection-union" if evidence.quantifier == "all" else "union-intersection"
+        how += f", {evidence.quantifier} of {len(evidence.parts)} by {word}"
     return how + (f", Holm-adjusted in a family of {family}" if family > 1 else "")
 
 
@@ -63,31 +72,99 @@ def percent(level: float) -> str:
     return f"{100 * level:.3g} %"
 
 
-def _comparison(claim: Claim) -> str:
+def _of_one(case: Case, part: Comparable) -> str:
+    """How the interval of one comparison was made."""
+    if isinstance(part, OverExamples):
+        return part.result.method
+    if part.constant:
+        return "differences do not vary: no interval"
+    kind = "paired" if case.comparisons[0].right.readings else "one-sample"
+    test = "BCa bootstrap" if part.resampled else "Student t" if part.reference_se == 0 else "Welch t"
+    how = f"{kind} {test} over seeds"
+    if isinstance(part, Bracket):
+        how += ", from below less what a flat curve with the same noise has"
+    if part.reference_se:
+        how += ", the reference's standard error added in quadrature"
+    return how
+
+
+def _claimed(claim: Claim) -> str:
+    """The claim in short, for when there is nothing to tell."""
+    if claim.kind == "trend":
+        word = {">": "rising", "<": "falling", "~": "flat"}[claim.relation]
+        return f"{claim.left} {word} along {claim.factor}"
+    if claim.kind == "shape":
+        return f"{claim.left.arm} {claim.shape} on {claim.metric}"
     return f"{claim.left} {claim.relation} {claim.right}"
 
 
-def _finding(claim: Claim, answer: Answer, sample: Sample) -> str:
-    left, right = _name(claim.left, claim), _name(claim.right, claim)
-    of = claim.left.measure or claim.right.measure
+def _finding(case: Case, answer: Answer, one: Comparable) -> str:
+    """What was found, in words and with its size: the sign is in the words."""
+    claim, comparison = case.claim, case.comparisons[answer.at]
     half = (answer.hi - answer.lo) / 2 if answer.lo is not None and answer.hi is not None else 0.0
-    size = number(abs(sample.mean), half or abs(sample.mean))
-    if sample.mean == 0:
+    size = number(abs(one.mean), half or abs(one.mean))
+    if claim.kind == "trend" and claim.relation != "~":
+        if one.mean == 0:
+            return f"{claim.left.measure} does not change with {claim.factor} along {claim.left.arm}"
+        verb = "falls" if one.mean < 0 else "rises"
+        return f"{claim.left.measure} {verb} by {size} per unit of {claim.factor} along {claim.left.arm}"
+    if claim.kind == "shape":
+        return _shape(case, comparison, one, size)
+    left, right = _called(case, comparison.left, answer.at), _called(case, comparison.right, answer.at)
+    of = claim.left.measure or claim.right.measure
+    if one.mean == 0:
         return f"{left} and {right} do not differ in {of}"
     if claim.relation == "~":
-        return f"{left} and {right} differ in {of} by {size}" + (f", {left} being {'lower' if sample.mean < 0 else 'higher'}")
-    return f"{left} reaches a {'lower' if sample.mean < 0 else 'higher'} {of} than {right} by {size}"
+        # After a name with an addition between commas the sentence needs the closing one.
+        return (
+            f"{left} and {right} differ in {of} by {size}, {comparison.left.label} being {'lower' if one.mean < 0 else 'higher'}"
+        )
+    return f"{left} reaches a {'lower' if one.mean < 0 else 'higher'} {of} than {right} by {size}"
 
 
-def _evidence(answer: Answer, sample: Sample) -> str:
-    count = "1 seed" if sample.n == 1 else f"{sample.n} seeds"
+def _shape(case: Case, comparison: Comparison, one: Comparable, size: str) -> str:
+    """What the curve does. Its number is turned so that a rise is a turn for the worse."""
+    claim = case.claim
+    curve = f"{claim.metric} of {_called(case, comparison.left, case.comparisons.index(comparison))}"
+    name = metric_ref(claim.metric)[2]
+    lower = name not in METRICS or METRICS[name].better == "lower"
+    if claim.shape == "rises_after_min":
+        verb, level = ("rises", "lowest") if lower else ("falls", "highest")
+        return f"{curve} {verb} by {size} after its {level} level" if one.mean > 0 else (
+            f"{curve} does not {verb[:-1]} after its {level} level by more than its noise"
+        )  # fmt: skip
+    if claim.shape == "never_improves":
+        return f"{curve} improves on its first level by {size}" if one.mean > 0 else (
+            f"{curve} does not improve on its first level by more than its noise"
+        )  # fmt: skip
+    where = "first" if claim.shape == "stagnant_first" else "last"
+    count = f"{claim.over_last} epochs" if claim.over_last is not None else "epochs"
+    return f"{curve} gets {'worse' if one.mean < 0 else 'better'} by {size} over its {where} {count}"
+
+
+def _evidence(claim: Claim, answer: Answer, one: Comparable) -> str:
+    count = _count(claim, one)
     if answer.lo is None or answer.hi is None:
         return count
-    if sample.same_record:
+    if one.same_record:
         return f"{count}, the same record on both sides"
-    lo, hi = (-answer.hi, -answer.lo) if sample.mean < 0 else (answer.lo, answer.hi)
+    # Turned as the sentence turns the effect; the number of a bracket is told as it is.
+    turned = one.mean < 0 and not isinstance(one, Bracket)
+    lo, hi = (-answer.hi, -answer.lo) if turned else (answer.lo, answer.hi)
     step = (hi - lo) / 2
     return f"{percent(answer.level)} interval {number(lo, step)} to {number(hi, step)}, {count}"
+
+
+def _count(claim: Claim, one: Comparable) -> str:
+    if isinstance(one, OverExamples):
+        what = "cluster" if claim.cluster else "example"
+        drawn = f"{one.result.n:,} {what}{'s' * (one.result.n != 1)}"
+        return drawn if one.result.over == "examples" else f"{_plural(one.result.seeds)} and {drawn}"
+    return _plural(one.n)
+
+
+def _plural(seeds: int) -> str:
+    return "1 seed" if seeds == 1 else f"{seeds} seeds"
 
 
 def _order(claim: Claim, state: str, answer: Answer) -> str:
@@ -120,11 +197,24 @@ def _likeness(claim: Claim, state: str, answer: Answer) -> str:
     return f"all of the interval would have to be within {r:g}, and it reaches to {number(far, step)}"
 
 
-def _name(side: Side, claim: Claim) -> str:
-    """A side as a reader calls it: by its arm, and by its measure too where the two sides are read differently."""
-    if side.number is not None:
-        return f"{side.number:g}"
-    if side.reference:
-        return side.reference
-    alike = not claim.right.arm or not claim.left.arm or claim.left.measure == claim.right.measure
-    return side.arm if alike and claim.left.arm != claim.right.arm else f"{side.arm}.{side.measure}"
+def _called(case: Case, term: Term, at: int) -> str:
+    """A side as a reader calls it: by its arm, and by its measure too where the two sides are read differently.
+
+    Of several points, the one that stands for all is told as such.
+    """
+    if not term.readings:
+        return f"{term.number:g}" if term.side.number is not None else term.label
+    claim, both = case.claim, case.comparisons[at].terms
+    alike = not claim.right.names or not claim.left.names or claim.left.measure == claim.right.measure
+    name = term.label if alike and both[0].label != both[1].label else f"{term.label}.{term.side.measure}"
+    evidence = case.evidence
+    if not isinstance(evidence, Points):
+        return name
+    count = len(evidence.parts)
+    if claim.kind == "trend":
+        return name if term is both[0] else f"{name} (the largest of {count} contrasts)"
+    if name != evidence.names[at] and not name.startswith(f"{evidence.names[at]}."):
+        return name
+    if claim.relation == "~":
+        return f"{name}, the {'farthest' if evidence.quantifier == 'all' else 'nearest'} of {count} points,"
+    return f"{name}, the {'worst' if evidence.quantifier == 'all' else 'best'} of {count} points,"

@@ -9,11 +9,16 @@ import pytest
 from interpreter.cli.main import parser
 
 FLAGS = {
-    "check": ["pages", "--profile", "--format"],
-    "plan": ["page", "--profile", "--entry", "--arm", "--seeds", "--format"],
+    "check": ["pages", "--profile", "--format", "--deep"],
+    "new": ["date", "--title", "--slug"],
+    "fmt": ["pages", "--check"],
+    "migrate": ["pages", "--write"],
+    "schema": ["--output"],
+    "diff": ["a", "b", "--profile"],
+    "plan": ["page", "--profile", "--entry", "--arm", "--seeds", "--format", "--deep"],
     "run": ["page", "--profile", "--entry", "--arm", "--seeds", "--jobs", "--quiet"],
     "report": ["page", "--profile", "--entry", "--force"],
-    "show": ["page", "--profile", "--entry", "--resolved"],
+    "show": ["page", "--profile", "--entry", "--arm", "--resolved", "--origin"],
     "status": ["page", "--profile"],
     "sql": ["query", "--format", "--output", "-o"],
     "data": ["action", "sources"],

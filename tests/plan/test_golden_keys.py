@@ -12,6 +12,7 @@ from interpreter.plan.build import build_plan
 from interpreter.plan.lock import read_lock
 from interpreter.project import load_project
 from interpreter.spec.library import Library
+from interpreter.plan.differences import ancestors
 from tests.conftest import ROOT
 
 GOLDEN = Path(__file__).parent / "golden_keys.json"
@@ -30,6 +31,8 @@ def found() -> dict[str, str]:
             for entry in plan.entries:
                 for arm in entry.arms:
                     for stage, key in arm.trials[0].stages:
+                        if any(step.unbuilt for step in ancestors(plan, key)):
+                            continue  # what was never run may still change
                         keys[f"{path.stem}@{profile}/{entry.entry.name}/{arm.name}.{stage}"] = key
     return keys
 

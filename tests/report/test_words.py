@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from interpreter.report.charts.theme import SHAPES, look_of
+from interpreter.report.charts.palette import SHAPES, look_of
 from interpreter.report.markdown import html, twin
 from interpreter.report.terms import metric_title
 from interpreter.report.words import interval, number, plus_minus

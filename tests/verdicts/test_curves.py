@@ -9,7 +9,7 @@ import pytest
 from scipy.signal import savgol_filter
 
 from interpreter.spec.measures import Measure, Smooth
-from interpreter.verdicts.curves import read, read_blocks, smoothed
+from interpreter.verdicts.curves import length, read, read_blocks, smoothed, summary
 
 EPOCHS = np.arange(1, 7)
 
@@ -141,3 +141,67 @@ def test_ten_thousand_curves_are_read_in_seconds() -> None:
     got = read_blocks(curves, Measure(metric="val/rmse", read="stable_min", smooth=Smooth(savgol=15)), "lower")
     assert time.perf_counter() - start < 3.0
     assert len(got) == 10_000
+
+
+def test_auc_is_the_mean_over_epochs_and_has_no_epoch() -> None:
+    values = np.array([1.0, 2.0, 6.0, np.nan, 7.0, 100.0])
+    (all_of_it,) = read_blocks([(EPOCHS, values)], Measure(metric="val/accuracy", read="auc", epochs=(2, 5)), "higher")
+    assert (all_of_it.value, all_of_it.epoch) == (5.0, None)
+    assert all_of_it.notes == ("1 of 4 epochs are not finite and were left out",)
+    smooth = Measure(metric="val/accuracy", read="auc", smooth=Smooth(ema=0.75))
+    (smoothed_,) = read_blocks([(EPOCHS[:3], np.array([1.0, 2.0, 4.0]))], smooth, "higher")
+    assert smoothed_.value == pytest.approx((1 + 1.25 + 1.9375) / 3)
+
+
+@pytest.mark.parametrize(
+    ("better", "target", "epoch", "note"),
+    [
+        ("higher", 3, 1, ()),  # the first value is there already
+        ("higher", 4, 5, ()),  # as high is high enough
+        ("higher", 5.5, None, ("never reached 5.5 in 6 epochs",)),
+        ("lower", 1, 2, ()),
+        ("lower", 0.5, None, ("never reached 0.5 in 6 epochs",)),
+    ],
+)
+def test_epochs_to_is_the_first_epoch_that_reaches_it(
+    better: str, target: float, epoch: int | None, note: tuple[str, ...]
+) -> None:
+    measure = Measure(metric="val/x", read="epochs_to", value=target)
+    (got,) = read_blocks([(EPOCHS, np.array([3.0, 1, 2, 1, 4, 5]))], measure, better)
+    assert (got.value, got.epoch, got.notes) == (epoch, epoch, note)
+
+
+def test_epochs_to_counts_from_the_fits_first_epoch_and_reads_what_is_smoothed() -> None:
+    values = np.array([0.0, 9.0, 0.0, 0.0, 5.0, 6.0])
+    cut = Measure(metric="val/x", read="epochs_to", value=5, epochs=(3, 6))
+    (late,) = read_blocks([(EPOCHS, values)], cut, "higher")
+    assert late.value == 5
+    slow = Measure(metric="val/x", read="epochs_to", value=3, smooth=Smooth(ema=0.5))
+    (smooth,) = read_blocks([(EPOCHS, values)], slow, "higher")
+    assert smooth.value == 2  # 0, 4.5: half of the peak
+    slower = Measure(metric="val/x", read="epochs_to", value=5, smooth=Smooth(ema=0.5))
+    assert read_blocks([(EPOCHS, values)], slower, "higher")[0].notes == ("never reached 5 in 6 epochs",)
+
+
+def test_curves_that_do_and_do_not_get_there_are_told_apart() -> None:
+    up, flat = np.arange(6.0), np.zeros(6)
+    got = read_blocks([(EPOCHS, up), (EPOCHS, flat), (EPOCHS, up)], Measure(metric="m", read="epochs_to", value=2), "higher")
+    assert [(f.value, f.epoch, len(f.notes)) for f in got] == [(3, 3, 0), (None, None, 1), (3, 3, 0)]
+
+
+@pytest.mark.parametrize(("how", "value"), [("median", 2.5), ("mean", 4.0), ("min", 1.0), ("max", 10.0), ("total", 16.0)])
+def test_what_epochs_took(how: str, value: float) -> None:
+    curve = (np.arange(1, 6), np.array([50.0, 1.0, 2.0, 3.0, 10.0]))
+    got = summary(curve, how, (2, 5))
+    assert (got.value, got.epoch, got.notes) == (value, None, ())
+    assert summary(None, how, None).value is None
+    assert summary(curve, how, (8, 9)).notes == ("the curve has no epoch from 8 to 9",)
+
+
+def test_the_length_of_a_phase_is_its_epochs_and_one_never_reached_has_none() -> None:
+    phases = (EPOCHS, np.array([0.0, 0, 0, 1, 1, 2]))
+    assert [length(phases, phase, None).value for phase in range(3)] == [3, 2, 1]
+    missing = length(phases, 3, None)
+    assert (missing.value, missing.notes) == (None, ("phase 3 was never reached: the last of 6 epochs is in phase 2",))
+    assert length(phases, 0, (2, 6)).value == 2
+    assert length(None, 0, None).value is None

@@ -25,7 +25,7 @@ def crossed(backbones: int, heads: int) -> tuple[Plan, list[Stage]]:
 
 def against_zero(plan: Plan, tops: list[Stage], values: list[float]) -> Replicates:
     pairs = [Pair(i, value, 0.0) for i, value in enumerate(values)]
-    return replicates(plan, pairs, {i: (top.key, None) for i, top in enumerate(tops)}, {}, same_measure=False)
+    return replicates(plan, pairs, {i: ((top.key,), ()) for i, top in enumerate(tops)}, {}, same_measure=False)
 
 
 def test_independent_trials_are_replicates() -> None:
@@ -58,7 +58,7 @@ def test_equal_records_count_once() -> None:
 def test_two_readings_of_one_record_are_the_same_only_by_one_measure(same_measure: bool, same: bool) -> None:
     plan, tops = crossed(3, 1)
     pairs = [Pair(i, 0.5, 0.5) for i in range(3)]
-    keys = {i: (top.key, top.key) for i, top in enumerate(tops)}
+    keys = {i: ((top.key,), (top.key,)) for i, top in enumerate(tops)}
     assert replicates(plan, pairs, keys, {}, same_measure=same_measure).same_record is same
 
 
@@ -67,6 +67,6 @@ def test_what_all_pairs_have_a_part_in_is_given_on_whichever_side() -> None:
     plan, tops = crossed(2, 1)
     body = plan.stages[tops[1].inputs[0].key]
     pairs = [Pair(0, 1.0, 0.0), Pair(1, 3.0, 0.0)]
-    made = replicates(plan, pairs, {0: (body.key, tops[0].key), 1: (None, tops[1].key)}, {}, same_measure=False)
+    made = replicates(plan, pairs, {0: ((body.key,), (tops[0].key,)), 1: ((), (tops[1].key,))}, {}, same_measure=False)
     assert made.given == ("backbone",)
     assert made.differences.tolist() == [1.0, 3.0]

@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from interpreter.report.charts.theme import FILE_WIDTH, Look, mark, tone_colours
+from interpreter.report.charts.theme import FILE_WIDTH, mark, tone_colours
 from interpreter.report.words import TONES
 
 ROW = 62  # pixels of a claim's row
@@ -29,7 +29,7 @@ class Panel:
     domain: tuple[float, float]
 
 
-def chart(panels: Sequence[Panel], look: Look, *, page: bool) -> list[Any]:
+def chart(panels: Sequence[Panel], *, page: bool) -> list[Any]:
     """One layered chart a measure for the page; for a file, a list of one: all of them, one below the other."""
     drawn = [_layers(panel, page=page) for panel in panels]
     if page:

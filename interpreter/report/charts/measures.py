@@ -8,9 +8,11 @@ from typing import Any
 
 import altair as alt
 
-from interpreter.report.charts.theme import FILE_WIDTH, Look, mark
+from interpreter.report.charts.palette import Look
+from interpreter.report.charts.theme import FILE_WIDTH, mark
 
 ROW = 38  # pixels of an arm's row
+DENSE_ROW = 27  # where there are many
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,29 +20,41 @@ class Panel:
     """One measure's dots. Data sets: `dots` (arm, order, seed, value, epoch) and `means` (arm, mean, lo, hi, n)."""
 
     title: str
+    facet: str  # what the panel is limited to: "patience 3"; "" when it shows all
     dots: str
     means: str
-    arms: tuple[str, ...]
+    arms: tuple[str, ...]  # labels, from the top
+    look: Look  # of what colours tell apart
+    key: str  # column that colours go by: "arm" or "key"
+    domain: tuple[float, float] | None
     joined: bool  # several seeds appear in more than one arm
     lines: tuple[tuple[float, str, str], ...] = ()  # values drawn as thin rules: value, name, side of the name ("left", "right")
 
 
-def chart(panels: Sequence[Panel], look: Look, *, page: bool) -> list[Any]:
+def chart(panels: Sequence[Panel], *, page: bool) -> list[Any]:
     """One layered chart a panel for the page; for a file, a list of one: the panels side by side."""
-    drawn = [_layers(panel, look, page=page) for panel in panels]
+    drawn = [_layers(panel, page=page) for panel in panels]
     if page:
         return list(drawn)
     return [drawn[0] if len(drawn) == 1 else alt.concat(*drawn, columns=2)]
 
 
-def _layers(panel: Panel, look: Look, *, page: bool) -> alt.LayerChart:
-    colours = look.colours(page=page)
-    order = [look.arms.index(arm) for arm in panel.arms]
-    arms = list(panel.arms)
-    color = alt.Color("arm:N", legend=None, scale=alt.Scale(domain=arms, range=[colours[i] for i in order]))
-    shape = alt.Shape("arm:N", legend=None, scale=alt.Scale(domain=arms, range=[look.shapes[i] for i in order]))
-    y = alt.Y("arm:N", sort=arms, title=None, scale=alt.Scale(domain=arms), axis=alt.Axis(labelLimit=260, labelFontSize=12))
-    scale = alt.Scale(zero=False, nice=True, padding=8)
+def _layers(panel: Panel, *, page: bool) -> alt.LayerChart:
+    look, arms = panel.look, list(panel.arms)
+    keys = list(look.labels)
+    # Rows name the arms; colours have to be told only where they stand for something else.
+    legend = None if panel.key == "arm" or page else alt.Legend(symbolOpacity=1, symbolSize=60)
+    color = alt.Color(f"{panel.key}:N", legend=legend, scale=alt.Scale(domain=keys, range=look.colours(page=page)))
+    shape = alt.Shape(f"{panel.key}:N", legend=None, scale=alt.Scale(domain=keys, range=list(look.shapes)))
+    row = ROW if len(arms) <= 8 else DENSE_ROW
+    y = alt.Y(
+        "arm:N",
+        sort=arms,
+        title=None,
+        scale=alt.Scale(domain=arms),
+        axis=alt.Axis(labelLimit=420, labelFontSize=12, labelOverlap=False),
+    )
+    scale = alt.Scale(zero=False, nice=True, padding=8, **({"domain": list(panel.domain)} if panel.domain else {}))
 
     def x(field: str) -> alt.X:
         return alt.X(f"{field}:Q", title=panel.title, scale=scale, axis=alt.Axis(grid=True, tickCount=5))
@@ -48,7 +62,7 @@ def _layers(panel: Panel, look: Look, *, page: bool) -> alt.LayerChart:
     def shown(opacity: float) -> Any:
         if not page:
             return alt.value(opacity)
-        return alt.condition("indexof(muted, datum.arm) < 0", alt.value(opacity), alt.value(0.08))
+        return alt.condition(f"indexof(muted, datum.{panel.key}) < 0", alt.value(opacity), alt.value(0.08))
 
     dots = alt.Chart(alt.NamedData(name=panel.dots))
     means = alt.Chart(alt.NamedData(name=panel.means))
@@ -84,7 +98,9 @@ def _layers(panel: Panel, look: Look, *, page: bool) -> alt.LayerChart:
         ),
     ]  # fmt: skip
     combined = alt.layer(*layers)
+    if panel.facet:
+        combined = combined.properties(title=panel.facet)
     if page:
         muted: Any = alt.param(name="muted", value=[])
-        return combined.add_params(muted).properties(width="container", height=ROW * len(arms))
-    return combined.properties(width=FILE_WIDTH - 60, height=ROW * len(arms))
+        return combined.add_params(muted).properties(width="container", height=row * len(arms))
+    return combined.properties(width=FILE_WIDTH - 60, height=row * len(arms))

@@ -7,18 +7,11 @@ printer's; figures written as files have the light colours spelled out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from interpreter.report.charts.palette import Tint, declarations
 from interpreter.report.words import STATES, TONES
-
-LIGHT_ARMS = ("#0072B2", "#D55E00", "#00916A", "#B5538F", "#B07C00", "#3FA2DB", "#6B4FA3", "#7A5230")
-DARK_ARMS = ("#5DB4EA", "#FF9450", "#3CC9A0", "#E594C4", "#E9BE4B", "#9AD4F5", "#B9A3EC", "#C9A27E")
-BASELINE = ("#5B6168", "#B9C0C7")
-DASHES = ((1, 0), (7, 3), (2, 2), (9, 3, 2, 3), (4, 2))
-SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right")
-TOLD_BY_COLOUR = 4  # with more arms than this, dashes and shapes tell them apart as well
 
 LIGHT = {
     "ink": "#1c2024", "soft": "#5d646c", "line": "#d9dde1", "grid": "#eceef0", "paper": "#ffffff", "wash": "#eef1f4",
@@ -37,42 +30,9 @@ FILE_WIDTH = 440  # of one panel in a figure's file
 LONE_WIDTH = 640  # of the only panel of a file
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How the arms of one entry are drawn, in the page's order."""
-
-    arms: tuple[str, ...]
-    light: tuple[str, ...]
-    dark: tuple[str, ...]
-    dashes: tuple[tuple[int, ...], ...]
-    shapes: tuple[str, ...]
-
-    @property
-    def by_form(self) -> bool:
-        """True when there are too many arms to be told by colour alone."""
-        return len(self.arms) > TOLD_BY_COLOUR
-
-    def colours(self, *, page: bool) -> list[str]:
-        """A colour per arm: CSS variables for the page, light colours for a file."""
-        return [f"var(--arm-{i})" for i in range(len(self.arms))] if page else list(self.light)
-
-
-def look_of(arms: Sequence[str], baselines: Sequence[str]) -> Look:
-    """How `arms` are drawn: baselines grey, the others in turn; with many arms, dashes and shapes in turn too."""
-    light, dark = [], []
-    others = 0
-    for arm in arms:
-        if arm in baselines:
-            light.append(BASELINE[0])
-            dark.append(BASELINE[1])
-        else:
-            light.append(LIGHT_ARMS[others % len(LIGHT_ARMS)])
-            dark.append(DARK_ARMS[others % len(DARK_ARMS)])
-            others += 1
-    many = len(arms) > TOLD_BY_COLOUR
-    dashes = tuple(DASHES[i % len(DASHES)] if many else DASHES[0] for i in range(len(arms)))
-    shapes = tuple(SHAPES[i % len(SHAPES)] if many else SHAPES[0] for i in range(len(arms)))
-    return Look(tuple(arms), tuple(light), tuple(dark), dashes, shapes)
+def legend_columns(labels: Sequence[str]) -> int:
+    """How many labels fit beside each other in a file's legend."""
+    return max(1, LONE_WIDTH // (7 * max(map(len, labels)) + 45))
 
 
 def colour(name: str, *, page: bool) -> str:
@@ -90,12 +50,10 @@ def tone_of(state: str) -> str:
     return STATES[state].tone if state in STATES else "none"
 
 
-def variables(look: Look, *, dark: bool) -> str:
-    """The theme as CSS declarations, arms included."""
+def variables(tints: Iterable[Tint], *, dark: bool) -> str:
+    """The theme as CSS declarations, with the `tints` that charts use."""
     named: Mapping[str, str] = DARK if dark else LIGHT
-    arms = look.dark if dark else look.light
-    pairs = [*named.items(), *((f"arm-{i}", c) for i, c in enumerate(arms))]
-    return " ".join(f"--{name}: {value};" for name, value in pairs)
+    return " ".join([*(f"--{name}: {value};" for name, value in named.items()), declarations(tints, dark=dark)])
 
 
 def config(*, page: bool) -> dict[str, Any]:
@@ -115,7 +73,7 @@ def config(*, page: bool) -> dict[str, Any]:
         "axisX": {"grid": False, "domain": True, "domainColor": line, "ticks": True, "tickColor": line, "tickSize": 4,
                   "labelPadding": 3, "titlePadding": 6},
         "legend": {**label, **title, "orient": "top", "direction": "horizontal", "labelFontSize": 11.5, "labelColor": ink,
-                   "labelLimit": 240, "symbolStrokeWidth": 2.5, "symbolSize": 500, "title": None, "columnPadding": 16},
+                   "labelLimit": 420, "symbolStrokeWidth": 2.5, "symbolSize": 500, "title": None, "columnPadding": 16},
         "title": {"font": font, "fontSize": 13, "fontWeight": 600, "color": ink, "anchor": "start", "offset": 10,
                   "frame": "group"},
         "text": {"font": font, "fontSize": 11.5, "color": ink},

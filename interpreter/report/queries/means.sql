@@ -7,7 +7,7 @@ curve AS (
   SELECT w.asked, w.arm, w.stage, c.arm_position, c.position, c.seed, list(m.epoch + w.shift ORDER BY m.epoch) AS xs,
          list(m.value ORDER BY m.epoch) AS raw
   FROM wanted w JOIN chains c ON c.arm = w.arm AND c.stage = w.stage
-  JOIN metrics m ON m.stage_id = c.stage_id AND (c.kind = 'evaluate' OR m.split = w.split) AND m.metric = w.metric
+  JOIN metrics m ON m.stage_id = c.stage_id AND (c.as_split IS NOT NULL OR m.split = w.split) AND m.metric = w.metric
   WHERE c.entry = $1 AND c.profile = $2 AND ($9::INTEGER[] IS NULL OR list_contains($9::INTEGER[], c.seed))
   GROUP BY ALL),
 point AS (

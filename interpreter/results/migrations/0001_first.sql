@@ -12,7 +12,7 @@ COMMENT ON COLUMN pages.text_hash IS 'Hash of its text: runs/pages/<text_hash>.y
 COMMENT ON COLUMN pages.plan_hash IS 'Hash of everything this database holds of the plan: equal means nothing to write.';
 
 CREATE TABLE entries (entry_id INTEGER, page_id INTEGER, entry VARCHAR, profile VARCHAR, name VARCHAR, title VARCHAR, notebook VARCHAR,
-                      question VARCHAR, notes VARCHAR, conclusion VARCHAR, line INTEGER);
+                      question VARCHAR, notes VARCHAR, conclusion VARCHAR, about VARCHAR, outcome JSON, line INTEGER);
 COMMENT ON TABLE entries IS 'Entries of the pages.';
 COMMENT ON COLUMN entries.entry_id IS 'Id of the entry and profile; it stays the same when the page is planned again.';
 COMMENT ON COLUMN entries.page_id IS 'The page it is on.';
@@ -24,11 +24,13 @@ COMMENT ON COLUMN entries.notebook IS 'Notebook it belongs to; may be empty.';
 COMMENT ON COLUMN entries.question IS 'What is asked.';
 COMMENT ON COLUMN entries.notes IS 'Notes of the author, Markdown.';
 COMMENT ON COLUMN entries.conclusion IS 'Conclusion of the author, Markdown.';
+COMMENT ON COLUMN entries.about IS 'The day the work was done, where it was not the page''s; empty where it was.';
+COMMENT ON COLUMN entries.outcome IS 'Work that did not end well: status (failed or abandoned), stage, error, cause, see; NULL for the rest.';
 COMMENT ON COLUMN entries.line IS 'Line of the page on which it begins, from 1.';
 
 CREATE TABLE arms (arm_id INTEGER, entry_id INTEGER, arm VARCHAR, position INTEGER, baseline BOOLEAN, chain VARCHAR[], main_stage VARCHAR,
-                   evaluations VARCHAR[], given VARCHAR[]);
-COMMENT ON TABLE arms IS 'Arms that an entry compares.';
+                   evaluations VARCHAR[], given VARCHAR[], base VARCHAR, factors MAP(VARCHAR, VARCHAR));
+COMMENT ON TABLE arms IS 'Arms that an entry compares. Each point of a sweep is an arm of its own.';
 COMMENT ON COLUMN arms.arm_id IS 'Id of the arm.';
 COMMENT ON COLUMN arms.entry_id IS 'Its entry.';
 COMMENT ON COLUMN arms.arm IS 'Name; DATE/entry/arm for an arm of another entry that a claim refers to.';
@@ -36,8 +38,10 @@ COMMENT ON COLUMN arms.position IS 'Place within the entry, from 1.';
 COMMENT ON COLUMN arms.baseline IS 'Whether it is the baseline.';
 COMMENT ON COLUMN arms.chain IS 'Names of its stages, in order.';
 COMMENT ON COLUMN arms.main_stage IS 'The stage that metrics without a stage name are read from; empty when there is none.';
-COMMENT ON COLUMN arms.evaluations IS 'Names of its evaluate stages, which are their splits too.';
+COMMENT ON COLUMN arms.evaluations IS 'Names of its evaluate stages, or of combinations of such, which are their splits too.';
 COMMENT ON COLUMN arms.given IS 'Stages that had one seed while others had several.';
+COMMENT ON COLUMN arms.base IS 'The arm as the page names it: equal for all points of a sweep, the name itself for an arm without one.';
+COMMENT ON COLUMN arms.factors IS 'Factor of the sweep to the label of its value at this point; empty for an arm without one.';
 
 CREATE TABLE trials (trial_id INTEGER, arm_id INTEGER, seed INTEGER, levels MAP(VARCHAR, INTEGER));
 COMMENT ON TABLE trials IS 'Trials: one arm at one seed.';
@@ -59,19 +63,19 @@ CREATE TABLE stages (stage_id INTEGER, key VARCHAR, kind VARCHAR, name VARCHAR, 
 COMMENT ON TABLE stages IS 'Stages: every one that a page asks for, and every record under runs/.';
 COMMENT ON COLUMN stages.stage_id IS 'Id of the stage, used by all other tables.';
 COMMENT ON COLUMN stages.key IS 'What it is: the hash of everything that decides its numbers, and the name of its folder under runs/.';
-COMMENT ON COLUMN stages.kind IS 'fit or evaluate.';
+COMMENT ON COLUMN stages.kind IS 'fit, evaluate, probe, score, combine or import.';
 COMMENT ON COLUMN stages.name IS 'Name given by the first entry that ran it; display only.';
 COMMENT ON COLUMN stages.seed IS 'Its seed.';
 COMMENT ON COLUMN stages.state IS 'When last taken in: new, running, done, failed, stopped, died or unreadable.';
-COMMENT ON COLUMN stages.planned_epochs IS 'Epochs planned; 0 for an evaluation.';
-COMMENT ON COLUMN stages.epochs IS 'Epochs finished; of an evaluation that is done, 1.';
-COMMENT ON COLUMN stages.ended IS 'Why it ended: planned epochs, early stopping, ...; NULL until done.';
+COMMENT ON COLUMN stages.planned_epochs IS 'Epochs planned; 0 for what does not train.';
+COMMENT ON COLUMN stages.epochs IS 'Epochs finished; of an evaluation or a combination that is done, 1; of an import, the last one of its file.';
+COMMENT ON COLUMN stages.ended IS 'Why it ended: planned epochs, early stopping, imported, ...; NULL until done.';
 COMMENT ON COLUMN stages.attempt IS 'The latest attempt, from 1; NULL before the first.';
 COMMENT ON COLUMN stages.finished IS 'When it was done, UTC.';
 COMMENT ON COLUMN stages.best_metric IS 'The metric that chose the best checkpoint.';
 COMMENT ON COLUMN stages.best_value IS 'Its value there.';
 COMMENT ON COLUMN stages.best_epoch IS 'The epoch of the best checkpoint, counted from 1.';
-COMMENT ON COLUMN stages.start IS 'What the weights started from: random, a file, or the key of a stage.';
+COMMENT ON COLUMN stages.start IS 'What the weights started from: random, a file, or the key of a stage; NULL where there are none.';
 COMMENT ON COLUMN stages.carried IS 'What was carried over from there: encoder, head.';
 COMMENT ON COLUMN stages.settings IS 'All settings it was built from.';
 COMMENT ON COLUMN stages.inputs IS 'Stages it reads: role, key, checkpoint, take.';
@@ -116,7 +120,7 @@ CREATE TABLE metrics (stage_id INTEGER, attempt INTEGER, epoch INTEGER, split VA
 COMMENT ON TABLE metrics IS 'Metrics over whole splits, a row for each epoch. Epochs that a later attempt repeated are gone.';
 COMMENT ON COLUMN metrics.stage_id IS 'The stage.';
 COMMENT ON COLUMN metrics.attempt IS 'The attempt that wrote it.';
-COMMENT ON COLUMN metrics.epoch IS 'Epochs finished: counted from 1. An evaluation has epoch 1.';
+COMMENT ON COLUMN metrics.epoch IS 'Epochs finished: counted from 1. An evaluation or a combination has epoch 1.';
 COMMENT ON COLUMN metrics.split IS 'The part of the data: train, val or test.';
 COMMENT ON COLUMN metrics.metric IS 'loss, accuracy, rmse, ...';
 COMMENT ON COLUMN metrics.value IS 'Its value; NaN and infinity are kept as they came.';
@@ -160,8 +164,8 @@ COMMENT ON COLUMN epochs.stage_id IS 'The stage.';
 COMMENT ON COLUMN epochs.attempt IS 'The attempt that wrote it.';
 COMMENT ON COLUMN epochs.epoch IS 'Epochs finished: counted from 1.';
 COMMENT ON COLUMN epochs.finished IS 'When it was finished, UTC.';
-COMMENT ON COLUMN epochs.step IS 'Optimizer steps so far.';
-COMMENT ON COLUMN epochs.examples IS 'Training examples seen so far.';
+COMMENT ON COLUMN epochs.step IS 'Optimizer steps so far; NULL for an import.';
+COMMENT ON COLUMN epochs.examples IS 'Training examples seen so far; NULL for an import.';
 COMMENT ON COLUMN epochs.phase IS 'Phase of training, from 0.';
 COMMENT ON COLUMN epochs.rates IS 'Parameter group to its learning rate at the end of the epoch.';
 
@@ -196,9 +200,9 @@ COMMENT ON TABLE datasets IS 'Data as a stage read it.';
 COMMENT ON COLUMN datasets.stage_id IS 'The stage.';
 COMMENT ON COLUMN datasets.attempt IS 'The attempt that wrote it.';
 COMMENT ON COLUMN datasets.dataset IS 'Name of the dataset.';
-COMMENT ON COLUMN datasets.source IS 'Name of its source; embedded for data that comes with a package.';
+COMMENT ON COLUMN datasets.source IS 'Name of its source; embedded for data that comes with a package; NULL for an import or a combination.';
 COMMENT ON COLUMN datasets.fingerprint IS 'Fingerprint of the source; NULL for what has none.';
-COMMENT ON COLUMN datasets.origin IS 'Real, embedded or generated, in words.';
+COMMENT ON COLUMN datasets.origin IS 'Real, embedded, generated or imported from a file, in words.';
 COMMENT ON COLUMN datasets.facts IS 'Counts of examples and classes, normalization, ...';
 
 CREATE TABLE checkpoints (stage_id INTEGER, epoch INTEGER, path VARCHAR, best BOOLEAN, last BOOLEAN, bytes BIGINT);

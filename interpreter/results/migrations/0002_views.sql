@@ -1,31 +1,36 @@
 -- Views for people. The view predictions is made by the program, since it lists files.
 
 CREATE VIEW chains AS
-SELECT e.entry_id, e.entry, e.profile, a.arm, a.position AS arm_position, a.baseline, t.seed, s.position, s.stage,
-       s.stage = a.main_stage AS main, g.kind, s.stage_id
+SELECT e.entry_id, e.entry, e.profile, a.arm, a.base, a.factors, a.position AS arm_position, a.baseline, t.seed, s.position, s.stage,
+       s.stage = a.main_stage AS main, g.kind,
+       CASE WHEN g.kind = 'evaluate' OR list_contains(a.evaluations, s.stage) THEN s.stage END AS as_split, s.stage_id
 FROM entries e JOIN arms a USING (entry_id) JOIN trials t USING (arm_id) JOIN trial_stages s USING (trial_id) JOIN stages g USING (stage_id);
 COMMENT ON VIEW chains IS 'Which stage stands where: a row for each stage of each trial. Join it to anything that has a stage_id.';
 COMMENT ON COLUMN chains.entry_id IS 'The entry.';
 COMMENT ON COLUMN chains.entry IS '2024-06-28/first.';
 COMMENT ON COLUMN chains.profile IS 'Profile; empty at full scale.';
 COMMENT ON COLUMN chains.arm IS 'Arm.';
+COMMENT ON COLUMN chains.base IS 'The arm as the page names it: equal for all points of a sweep.';
+COMMENT ON COLUMN chains.factors IS 'Factor of the sweep to the label of its value.';
 COMMENT ON COLUMN chains.arm_position IS 'Place of the arm within the entry, from 1.';
 COMMENT ON COLUMN chains.baseline IS 'Whether it is the baseline.';
 COMMENT ON COLUMN chains.seed IS 'Seed of the trial.';
 COMMENT ON COLUMN chains.position IS 'Place in the chain, from 1.';
 COMMENT ON COLUMN chains.stage IS 'Name of the stage.';
 COMMENT ON COLUMN chains.main IS 'Whether metrics without a stage name are read here.';
-COMMENT ON COLUMN chains.kind IS 'fit or evaluate.';
+COMMENT ON COLUMN chains.kind IS 'fit, evaluate, probe, score, combine or import.';
+COMMENT ON COLUMN chains.as_split IS 'What the page calls the split of a stage that measures one: its name. NULL for a stage with several.';
 COMMENT ON COLUMN chains.stage_id IS 'The stage.';
 
 CREATE VIEW curves AS
-SELECT c.entry, c.profile, c.arm, c.seed, c.stage, m.epoch, CASE WHEN c.kind = 'evaluate' THEN c.stage ELSE m.split END AS split,
-       m.metric, m.value
+SELECT c.entry, c.profile, c.arm, c.base, c.factors, c.seed, c.stage, m.epoch, coalesce(c.as_split, m.split) AS split, m.metric, m.value
 FROM chains c JOIN metrics m USING (stage_id);
 COMMENT ON VIEW curves IS 'Metrics by epoch, for each stage of each trial.';
 COMMENT ON COLUMN curves.entry IS '2024-06-28/first.';
 COMMENT ON COLUMN curves.profile IS 'Profile; empty at full scale.';
 COMMENT ON COLUMN curves.arm IS 'Arm.';
+COMMENT ON COLUMN curves.base IS 'The arm as the page names it: equal for all points of a sweep.';
+COMMENT ON COLUMN curves.factors IS 'Factor of the sweep to the label of its value.';
 COMMENT ON COLUMN curves.seed IS 'Seed of the trial.';
 COMMENT ON COLUMN curves.stage IS 'Name of the stage in the chain.';
 COMMENT ON COLUMN curves.epoch IS 'Epochs finished: counted from 1, within the stage.';
@@ -34,11 +39,14 @@ COMMENT ON COLUMN curves.metric IS 'loss, accuracy, rmse, ...';
 COMMENT ON COLUMN curves.value IS 'Its value.';
 
 CREATE VIEW readings AS
-SELECT e.entry, e.profile, m.arm, m.seed, m.measure, m.value, m.epoch, m.selected, m.complete, m.note FROM measures m JOIN entries e USING (entry_id);
+SELECT e.entry, e.profile, m.arm, a.base, a.factors, m.seed, m.measure, m.value, m.epoch, m.selected, m.complete, m.note
+FROM measures m JOIN entries e USING (entry_id) LEFT JOIN arms a ON a.entry_id = m.entry_id AND a.arm = m.arm;
 COMMENT ON VIEW readings IS 'Measures by name: one value for each trial of each arm.';
 COMMENT ON COLUMN readings.entry IS '2024-06-28/first.';
 COMMENT ON COLUMN readings.profile IS 'Profile; empty at full scale.';
 COMMENT ON COLUMN readings.arm IS 'Arm.';
+COMMENT ON COLUMN readings.base IS 'The arm as the page names it: equal for all points of a sweep.';
+COMMENT ON COLUMN readings.factors IS 'Factor of the sweep to the label of its value.';
 COMMENT ON COLUMN readings.seed IS 'Seed of the trial.';
 COMMENT ON COLUMN readings.measure IS 'Name of the measure on the page.';
 COMMENT ON COLUMN readings.value IS 'What was read; NULL where there is nothing to read yet.';
@@ -48,14 +56,17 @@ COMMENT ON COLUMN readings.complete IS 'Every stage that it reads reached its en
 COMMENT ON COLUMN readings.note IS 'Why there is no value, or what was adjusted.';
 
 CREATE VIEW leaderboard AS
-SELECT c.entry, c.profile, c.arm, c.stage, CASE WHEN c.kind = 'evaluate' THEN c.stage ELSE f.split END AS split, f.metric, count(*)::INTEGER AS n, avg(f.last) AS last, stddev_samp(f.last) AS last_sd,
-       avg(f.min) AS min, avg(f.max) AS max, avg(f.kept) AS kept, stddev_samp(f.kept) AS kept_sd
+SELECT c.entry, c.profile, c.arm, c.base, c.factors, c.stage, coalesce(c.as_split, f.split) AS split, f.metric, count(*)::INTEGER AS n,
+       avg(f.last) AS last, stddev_samp(f.last) AS last_sd, avg(f.min) AS min, avg(f.max) AS max, avg(f.kept) AS kept,
+       stddev_samp(f.kept) AS kept_sd
 FROM chains c JOIN finals f USING (stage_id) JOIN stages s USING (stage_id)
 WHERE s.state = 'done' GROUP BY ALL;
 COMMENT ON VIEW leaderboard IS 'Arms side by side: means over seeds, of stages that are done. min and max are chosen on the data they report.';
 COMMENT ON COLUMN leaderboard.entry IS '2024-06-28/first.';
 COMMENT ON COLUMN leaderboard.profile IS 'Profile; empty at full scale.';
 COMMENT ON COLUMN leaderboard.arm IS 'Arm.';
+COMMENT ON COLUMN leaderboard.base IS 'The arm as the page names it: equal for all points of a sweep.';
+COMMENT ON COLUMN leaderboard.factors IS 'Factor of the sweep to the label of its value.';
 COMMENT ON COLUMN leaderboard.stage IS 'Name of the stage in the chain.';
 COMMENT ON COLUMN leaderboard.split IS 'As the page says: train, val, or the name of an evaluate stage.';
 COMMENT ON COLUMN leaderboard.metric IS 'As in metrics.';

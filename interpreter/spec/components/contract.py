@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from interpreter.spec.base import Component, Config
+from pydantic import BeforeValidator, SerializeAsAny
+
+from interpreter.spec.base import Component, Config, identity
 
 
 @dataclass(frozen=True, slots=True)
 class DataFacts:
     """What is known of a dataset before it is read."""
 
-    splits: tuple[str, ...]  # of "train", "val", "test"
-    shape: tuple[int, ...] | None  # of one example, (C, H, W); None until read
+    splits: tuple[str, ...]  # of "train", "val", "test", and named further validation splits
+    shape: tuple[int, ...] | None  # of one view of an example, (C, H, W) or (C, X, Y, Z); None until read
     outputs: int | None  # classes, or numbers to predict; None until read
-    task: str  # "classification" | "regression"
+    task: str  # "classification" | "regression" | "neighbor_location"
     target_space: str  # what the outputs stand for: heads carry over only between equal target spaces
+    views: int = 1  # images of a training example: 2 for pairs, and for two crops of a photograph
 
 
 class Dataset(Component):
     """Named data. `source` is a name found through expt.toml, or `embedded` for data that comes with a package."""
 
     source: str
+    """Name of the data, found through expt.toml; or `embedded`."""
     embedded_fingerprint: ClassVar[str] = ""  # of the embedded data; "" where there is none
-    generated: ClassVar[bool] = False  # True: not measured in the world, and every report says so
+    generated: ClassVar[bool] = False  # True: its embedded data are made up, not measured, and every report says so
 
     def facts(self) -> DataFacts:
         """What is known before the data is read."""
@@ -39,6 +43,8 @@ class Model(Component):
     """An encoder: from examples to features. The head is the stage's."""
 
     input_dims: ClassVar[int | None] = None  # 2 for images, 3 for volumes; None takes any
+    weightless: ClassVar[frozenset[str]] = frozenset()  # settings that decide no parameter's name or shape
+    flattens: ClassVar[bool] = False  # True: examples of another size have other parameters
 
     def misfit(self, shape: tuple[int, ...]) -> str:
         """Why an example of `shape` does not fit, or "" when it does."""
@@ -46,12 +52,46 @@ class Model(Component):
             return f"takes {self.input_dims}-D images with channels, and an example is {' x '.join(map(str, shape))}"
         return ""
 
+    def weights_misfit(self, other: Model) -> str:
+        """Why weights of `other` don't fit, or "" when they do: a setting that decides parameters differs."""
+        if self.type != other.type:
+            return f"{other.type}, and this is {self.type}"
+        mine, theirs = identity(self), identity(other)
+        for name in mine:
+            if name not in self.weightless and mine[name] != theirs.get(name):
+                return f"`{name}` is {theirs.get(name)} there, and {mine[name]} here"
+        return ""
+
+    def features(self) -> int | None:
+        """How many features come out, where the settings alone decide it; None where the input does too, or a library."""
+        return None
+
 
 class Objective(Component):
     """What is minimized, and which metrics come of it."""
 
     task: ClassVar[str]  # the DataFacts.task it takes
     metrics: ClassVar[tuple[str, ...]]  # every metric it logs on a split, `loss` included
+
+    def misfit(self, data: Dataset) -> str:
+        """Why it can't be minimized on `data`, said of the objective ("wants ..."), or "" when it can."""
+        found = data.facts().task
+        return "" if found == self.task else f"wants a {self.task} target, and this dataset's is {found}"
+
+    def model_misfit(self, model: Model) -> str:
+        """Why it can't be minimized with `model`, said of the model ("is ..."), or "" when it can."""
+        return ""
+
+
+def _typed(value: Any) -> Any:
+    if not isinstance(value, Component):
+        raise ValueError("this must be the name of a component, or one written out with its `type`")
+    return value
+
+
+# A component inside another: given as a typed instance, since which class it has is found through the catalog.
+InnerModel = Annotated[SerializeAsAny[Model], BeforeValidator(_typed)]
+InnerDataset = Annotated[SerializeAsAny[Dataset], BeforeValidator(_typed)]
 
 
 def settings(config: Config) -> dict[str, Any]:

@@ -8,14 +8,15 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from interpreter.spec.base import Config
-from interpreter.spec.components.contract import DataFacts, Dataset
+from interpreter.spec.components.contract import DataFacts
+from interpreter.spec.components.subsets import Scored
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 SPLITS = ("train", "val", "test")
 
 
-class LabelBudget(Dataset):
+class LabelBudget(Scored):
     """A dataset of which only part of the training labels may be used; evaluated splits stay whole."""
 
     label_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -248,8 +249,8 @@ class ImageFolder(LabelBudget):
         if self.roots is not None and self.roots.train is None:
             if self.normalize == "computed":
                 raise ValueError("`normalize: computed` is computed on train, and `roots` gives no train: declare mean and std")
-            if self.label_fraction is not None or self.per_class is not None or self.augment is not None:
-                raise ValueError("a label budget and `augment` touch only train, and `roots` gives no train")
+            if any(value is not None for value in (self.label_fraction, self.per_class, self.augment, self.subset)):
+                raise ValueError("a label budget, `subset` and `augment` touch only train, and `roots` gives no train")
         if self.classes is not None and len(set(self.classes)) != len(self.classes):
             raise ValueError("`classes` names a class twice")
         if self.augment is not None and self.augment.shift >= self.size:
@@ -268,7 +269,8 @@ class ImageFolder(LabelBudget):
         splits = tuple(split for split in SPLITS if split in folders or (split == "val" and self.val is not None))
         space = "folders" if self.classes is None else ",".join(self.classes)
         outputs = None if self.classes is None else len(self.classes)
-        return DataFacts(splits, (3, self.size, self.size), outputs, "classification", f"{self.source}:{space}")
+        views = 2 if self.augment is not None and self.augment.two_crops else 1
+        return DataFacts(splits, (3, self.size, self.size), outputs, "classification", f"{self.source}:{space}", views)
 
     def measured(self, split: str) -> dict[str, Any]:
         """What decides an evaluated split. What touches only training (label budget, augmentation) is left out."""

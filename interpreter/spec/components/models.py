@@ -33,6 +33,8 @@ class Mlp(Model):
     """A multilayer perceptron; images are flattened. With no hidden layer the features are the pixels."""
 
     input_dims: ClassVar[int | None] = None
+    weightless: ClassVar[frozenset[str]] = frozenset({"activation", "dropout"})
+    flattens: ClassVar[bool] = True
 
     type: Literal["mlp"] = "mlp"
     hidden: list[Width]
@@ -44,11 +46,16 @@ class Mlp(Model):
     dropout: Rate = 0.0
     """Probability of zeroing a feature after each layer."""
 
+    def features(self) -> int | None:
+        """Width of the last layer; None where the features are the pixels."""
+        return self.hidden[-1] if self.hidden else None
+
 
 class Cnn2d(Model):
     """A plain convolutional network: convolution, normalization, nonlinearity, pooling, for each of `channels`."""
 
     input_dims: ClassVar[int | None] = 2
+    weightless: ClassVar[frozenset[str]] = frozenset({"activation", "dropout", "pool", "global_pool"})
 
     type: Literal["cnn2d"] = "cnn2d"
     channels: Annotated[list[Width], Field(min_length=1)]
@@ -92,11 +99,16 @@ class Cnn2d(Model):
             height, width = height // pool, width // pool
         return ""
 
+    def features(self) -> int | None:
+        """How many features come out, unless they are flattened maps."""
+        return None if self.global_pool == "flatten" else self.channels[-1]
+
 
 class Timm(Model):
     """Any image model of the timm library, without its classifier."""
 
     input_dims: ClassVar[int | None] = 2
+    weightless: ClassVar[frozenset[str]] = frozenset({"max_pool", "dropout", "drop_path", "zero_init_last", "pretrained"})
 
     type: Literal["timm"] = "timm"
     name: Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9_.\-]*$")]

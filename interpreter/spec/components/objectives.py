@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from interpreter.spec.components.contract import Objective
+from interpreter.spec.base import Config, since
+from interpreter.spec.components.contract import Dataset, Model, Objective
+from interpreter.spec.components.models import Width
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Members = Literal["mean_of_losses", "sum_of_losses", "loss_of_mean_probability", "loss_of_mean_logit"]
 
 
 class Classification(Objective):
@@ -18,6 +24,31 @@ class Classification(Objective):
     type: Literal["classification"] = "classification"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of each target spread evenly over all classes, in the loss only: `nll` is always without."""
+    members: Members | None = since(1, None, neutral=None, built=False)
+    """What a joint ensemble minimizes. The sum of its members' losses is the same as training them apart; of the mean, each
+    member gets a share of the gradient, at full weight decay. Must be said for an `ensemble`, and only there."""
+    groups: Annotated[int, Field(ge=1)] = since(1, 1, neutral=1, built=False)
+    """Equal parts that the features of one network are cut into, each with a head of its own; the loss is the mean over the
+    parts' losses (a mean-field loss). 1 is the usual loss."""
+
+    @model_validator(mode="after")
+    def _one_kind_of_parts(self) -> Classification:
+        if self.members is not None and self.groups > 1:
+            raise ValueError("`members` is for an ensemble, and `groups` for the features of one network: give one")
+        return self
+
+    def model_misfit(self, model: Model) -> str:
+        """Why it can't be minimized with `model`, said of the model, or ""."""
+        if model.type == "interpensemble":
+            return "is an interpensemble, which takes the objective interpensemble_mix or interpensemble_draw"
+        if model.type == "ensemble" and self.members is None:
+            return "is an ensemble, and the objective doesn't say what it minimizes: `members: sum_of_losses`, or another rule"
+        if model.type != "ensemble" and self.members is not None:
+            return f"is one network (`{model.type}`), and the objective's `members: {self.members}` is for an ensemble"
+        features = model.features()
+        if features is not None and features % self.groups:
+            return f"has {features} features, which the objective's `groups: {self.groups}` does not divide"
+        return ""
 
 
 class Regression(Objective):
@@ -31,3 +62,102 @@ class Regression(Objective):
     """What is minimized: squared error, absolute error, or Huber's mixture of both."""
     huber_delta: Annotated[float, Field(gt=0)] = 1.0
     """Where Huber's loss turns from squared to absolute, in units of the targets; means nothing for the other losses."""
+
+
+class NeighborLocation(Objective):
+    """Cross-entropy over the six sides. Both views go through one encoder; the head takes their features side by side.
+
+    Trivial rules to beat: chance (1/6), and the side towards which the centre of mass of the first view lies.
+    """
+
+    task: ClassVar[str] = "neighbor_location"
+    metrics: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "nll", "brier", "ece")
+
+    type: Literal["neighbor_location"] = "neighbor_location"
+
+
+class Projection(Config):
+    """What turns features into the vectors that are compared, while the backbone is trained; heads don't see it."""
+
+    hidden: Width | None = None
+    """Width of the hidden layer (linear, ReLU). Absent: one linear layer alone."""
+    out: Width = 128
+    """Length of the vectors, which are then scaled to length 1."""
+
+
+class Contrast(Objective):
+    """What contrastive objectives share: images are told apart by the distance of their projections."""
+
+    task: ClassVar[str] = "classification"
+    metrics: ClassVar[tuple[str, ...]] = ("loss",)
+
+    projection: Projection = Projection()
+    """The projection between features and loss: {hidden: 2048, out: 128}."""
+    base_temperature: Positive = 0.07
+    """The loss is multiplied by temperature / base_temperature."""
+
+    def misfit(self, data: Dataset) -> str:
+        """Why it can't be minimized on `data`, or ""."""
+        if text := super().misfit(data):
+            return text
+        facts = data.facts()
+        if "train" in facts.splits and facts.views < 2 and "augment" in type(data).model_fields:
+            return "compares two views of each image: say `augment: {two_crops: simclr}` in the dataset"
+        return ""
+
+
+class SupCon(Contrast):
+    """Supervised contrastive loss (Khosla et al. 2020, L_out): views of one class together, all others apart."""
+
+    type: Literal["supcon"] = "supcon"
+    temperature: Positive = 0.07
+    """Similarities are divided by this."""
+    anchors: Literal["all", "one"] = "all"
+    """Whether every view is compared with all others, or only the first view of each image."""
+
+
+class SimClr(Contrast):
+    """SimCLR's loss, NT-Xent (Chen et al. 2020): the two views of one image together, all others apart. Labels are not used."""
+
+    type: Literal["simclr"] = "simclr"
+    temperature: Positive = 0.5
+    """Similarities are divided by this."""
+
+    def misfit(self, data: Dataset) -> str:
+        """Why it can't be minimized on `data`, or ""."""
+        if text := super().misfit(data):
+            return text
+        facts = data.facts()
+        if "train" in facts.splits and facts.views < 2:
+            return f"needs two views of each image, and a `{data.type}` dataset gives one"
+        return ""
+
+
+class InterpensembleLoss(Objective):
+    """What the objectives of an interpensemble share."""
+
+    task: ClassVar[str] = "classification"
+    metrics: ClassVar[tuple[str, ...]] = Classification.metrics
+
+    def model_misfit(self, model: Model) -> str:
+        """Why it can't be minimized with `model`, said of the model, or ""."""
+        return "" if model.type == "interpensemble" else f"is a `{model.type}`, and the objective is for an interpensemble"
+
+
+class InterpensembleMix(InterpensembleLoss):
+    """`big` times the wide network's cross-entropy, plus 1 - `big` times the mean of the narrow networks' (Abe et al. 2022)."""
+
+    type: Literal["interpensemble_mix"] = "interpensemble_mix"
+    big: Probability
+    """Weight of the wide network, lambda, in the loss and in the prediction; 0 is the narrow networks alone, 1 the wide one."""
+
+
+class InterpensembleDraw(InterpensembleLoss):
+    """At each step either the wide network's cross-entropy or the mean of the narrow networks', drawn at random.
+
+    What the branch that was not drawn has for itself is neither stepped nor decayed.
+    """
+
+    type: Literal["interpensemble_draw"] = "interpensemble_draw"
+    big: Probability
+    """Probability of the wide network, and its weight in the prediction."""

@@ -5,11 +5,12 @@ Defaults are torch's, written out here so that they are part of a stage's identi
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from interpreter.spec.base import Component, Config
+from interpreter.spec.base import Component, Config, since
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -17,19 +18,27 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class LinearRate(Config):
-    """The linear scaling rule: a rate in proportion to the batch size. Meant for SGD."""
+    """A scaling rule: a rate that follows the batch size."""
 
     base: Positive
     """The learning rate at the batch size `per`."""
     per: Annotated[int, Field(ge=1)]
     """The batch size that `base` belongs to."""
+    scale: Literal["linear", "sqrt"] = since(1, "linear", neutral="linear")
+    """`linear`: in proportion to the batch size, meant for SGD. `sqrt`: to its square root, meant for Adam and its kin."""
+
+    def at(self, batch_size: int) -> float:
+        """The rate at a batch size."""
+        if self.scale == "linear":
+            return self.base * batch_size / self.per
+        return self.base * math.sqrt(batch_size / self.per)
 
 
 class OptimizerBase(Component):
     """What every optimizer has."""
 
     lr: Positive | LinearRate
-    """Peak learning rate: a number, or {base, per} for lr = base * batch_size / per."""
+    """Peak learning rate: a number, or {base, per} for lr = base * batch_size / per, or its square root with `scale: sqrt`."""
     weight_decay: NonNegative = 0.0
     """Weight decay: added to the gradient as an L2 penalty, except where the optimizer decouples it."""
     decay_exclude: Literal["none", "norm_and_bias"] = "none"
@@ -37,7 +46,7 @@ class OptimizerBase(Component):
 
     def peak_lr(self, batch_size: int) -> float:
         """The peak learning rate at a batch size."""
-        return self.lr.base * batch_size / self.lr.per if isinstance(self.lr, LinearRate) else self.lr
+        return self.lr.at(batch_size) if isinstance(self.lr, LinearRate) else self.lr
 
 
 class Betas(OptimizerBase):

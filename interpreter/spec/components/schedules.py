@@ -6,11 +6,11 @@ The learning rate is a closed form of the step (see `interpreter/parts/optim/rat
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from interpreter.spec.base import Component, Config
+from interpreter.spec.base import Component, Config, since
 from interpreter.spec.components.optimizers import Optimizer
 
 _PERCENT = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*%\s*$")
@@ -33,6 +33,9 @@ def share(percent: str) -> float:
     return float(percent.rstrip("%")) / 100
 
 
+Monitor = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*/[a-z][a-z0-9_]*$")]
+
+
 class Steps(Config):
     """A length counted in optimizer steps."""
 
@@ -40,7 +43,11 @@ class Steps(Config):
     """Optimizer steps; 0 and 1 both mean none."""
 
 
-Warmup = Annotated[Annotated[int, Field(ge=0)] | str | Steps, BeforeValidator(_length)]
+_Percent = Annotated[str, Field(pattern=r"^\s*\d+(\.\d+)?\s*%\s*$")]
+Warmup = Annotated[
+    Annotated[int, Field(ge=0)] | str | Steps,
+    BeforeValidator(_length, json_schema_input_type=Annotated[int, Field(ge=0)] | _Percent | Steps),
+]
 
 
 class RateRule(Component):
@@ -94,7 +101,85 @@ class Cosine(RateRule):
     the value it has where the epoch ends (the first epoch is then below the peak, the last one at the floor)."""
 
 
-AnyRateRule = Annotated[Constant | Step | Cosine, Field(discriminator="type")]
+class Polynomial(RateRule):
+    """A power of what remains of the fit, from the peak, at the end of the warm-up, to the floor, at the end."""
+
+    built: ClassVar[bool] = False
+
+    type: Literal["polynomial"] = "polynomial"
+    power: Annotated[float, Field(gt=0)] = 1.0
+    """The power; 1 is a straight line."""
+    floor: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Where the curve ends, as a fraction of the peak."""
+
+
+class OneCycle(RateRule):
+    """Up to the peak and down again, step by step, while momentum goes the other way (Smith & Topin 2018).
+
+    Its rise is its `warmup`, with a start of its own.
+    """
+
+    built: ClassVar[bool] = False
+
+    type: Literal["one_cycle"] = "one_cycle"
+    warmup: Warmup = "30%"
+    """The rise: whole epochs (5), a share of all steps (30%) or {steps: 500}."""
+    start: Annotated[float, Field(gt=0, le=1)] = 0.04
+    """Where the rise begins, as a fraction of the peak."""
+    floor: Annotated[float, Field(ge=0, lt=1)] = 4e-6
+    """Where the fall ends, as a fraction of the peak."""
+    shape: Literal["cosine", "linear"] = "cosine"
+    """Form of the rise and of the fall."""
+    momentum: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Field(min_length=2, max_length=2)] | None = None
+    """Momentum (or Adam's first beta) at the peak and at both ends: [0.85, 0.95]. Absent: it stays as it is."""
+
+    @model_validator(mode="after")
+    def _own_start(self) -> OneCycle:
+        if self.from_ > 0:
+            raise ValueError("a one-cycle rule begins at `start`, a fraction of the peak: leave `from` out")
+        return self
+
+
+class Cyclic(RateRule):
+    """Up and down between a low rate and the peak, again and again, in straight lines (Smith 2017)."""
+
+    built: ClassVar[bool] = False
+
+    type: Literal["cyclic"] = "cyclic"
+    low: Annotated[float, Field(ge=0, lt=1)]
+    """The low rate, as a fraction of the peak."""
+    up: Annotated[int, Field(ge=1)]
+    """Epochs from low to the peak."""
+    down: Annotated[int, Field(ge=1)] | None = None
+    """Epochs from the peak to low. Absent: as many as up."""
+    times: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """What the height above low is multiplied by after each cycle; 0.5 halves it."""
+
+
+class Plateau(RateRule):
+    """The peak, multiplied by `times` whenever a metric has not improved for `patience` epochs."""
+
+    built: ClassVar[bool] = False
+
+    type: Literal["plateau"] = "plateau"
+    monitor: Monitor = "val/loss"
+    """The metric watched, as split/name; whether higher or lower is better follows from the metric."""
+    times: Annotated[float, Field(gt=0, lt=1)]
+    """What the rate is multiplied by."""
+    patience: Annotated[int, Field(ge=1)]
+    """Epochs in a row without improvement after which the rate drops."""
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+    """What the metric must improve by to count, in its own units."""
+    cooldown: Annotated[int, Field(ge=0)] = 0
+    """Epochs after a drop that don't count."""
+    floor: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The rate never falls below this fraction of the peak."""
+
+
+AnyRateRule = Annotated[
+    Constant | Step | Cosine | Polynomial | OneCycle | Cyclic | Plateau,
+    Field(discriminator="type"),
+]
 
 
 class ClipNorm(Config):
@@ -114,7 +199,7 @@ class ClipValue(Config):
 class EarlyStopping(Config):
     """Ends a fit that no longer improves."""
 
-    monitor: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*/[a-z][a-z0-9_]*$")] = "val/loss"
+    monitor: Monitor = "val/loss"
     """The metric watched, as split/name; whether higher or lower is better follows from the metric."""
     patience: Annotated[int, Field(ge=1)]
     """Epochs in a row without improvement after which the fit ends."""
@@ -139,12 +224,20 @@ class Schedule(Config):
     """How the learning rate moves over the fit. Absent: it stays at `lr`."""
     clip: ClipNorm | ClipValue | None = None
     """Gradient clipping: {norm: 1.0} or {value: 0.5}. Absent: none."""
-    precision: Annotated[Literal["32", "bf16", "16"], BeforeValidator(_precision)] = "32"
+    precision: Annotated[
+        Literal["32", "bf16", "16"], BeforeValidator(_precision, json_schema_input_type=Literal["32", "bf16", "16", 32, 16])
+    ] = "32"
     """Arithmetic of the forward and backward pass: single, or mixed with bfloat16 or half."""
     early_stopping: EarlyStopping | None = None
     """Ends the fit when a metric stops improving. Absent: all epochs are run."""
     drop_last: bool = False
     """Leave out the last, smaller batch of each training epoch. Evaluation never leaves anything out."""
+    accumulate: Annotated[int, Field(ge=1)] = since(1, 1, neutral=1, built=False)
+    """Parts that a batch is worked through in, for memory; an optimizer step still is on `batch_size` examples."""
+    lr_times: dict[str, Annotated[float, Field(ge=0)]] = since(1, {}, neutral={}, built=False)
+    """What the learning rate of named parts of the model is multiplied by, globs allowed: {head: 10, "conv*": 0.1}."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = since(1, 1.0, neutral=1.0, built=False)
+    """What the learning rate is multiplied by with each layer downward from the head. 1 is the same rate for all."""
 
     @model_validator(mode="after")
     def _rate_fits(self) -> Schedule:
@@ -155,6 +248,10 @@ class Schedule(Config):
             raise ValueError(f"the warm-up starts from {rule.from_:g}, above the peak of {self.peak_lr():g}")
         if isinstance(rule, Step) and rule.at[-1] >= self.epochs:
             raise ValueError(f"the rate drops at epoch {rule.at[-1]}, and the fit ends at {self.epochs}: it would never happen")
+        if isinstance(rule, Cyclic) and rule.up > self.epochs:
+            raise ValueError(f"a rise of {rule.up} epochs is longer than the fit of {self.epochs}: it would never reach the peak")
+        if self.accumulate > self.batch_size:
+            raise ValueError(f"a batch of {self.batch_size} can't be worked through in {self.accumulate} parts")
         return self
 
     def peak_lr(self) -> float:

@@ -1,0 +1,78 @@
+"""What a design can't do: claims that so few seeds will not decide, and arms that nothing looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingType
+
+from interpreter.check.power import power
+from interpreter.check.types import CheckedArm
+from interpreter.errors import Problem, Problems, Severity
+from interpreter.source.nodes import Mapping
+from interpreter.spec.claims import Claim
+from interpreter.spec.entry import Entry
+from interpreter.spec.views import Chart, Table
+
+_ENOUGH = 0.5  # chance of deciding an effect of one standard deviation below which a design is told
+
+
+def design_notes(node: Mapping, entry: Entry, arms: MappingType[str, CheckedArm], problems: Problems) -> None:
+    """Notes on what the entry's seeds can decide, and on arms that no claim or view uses."""
+    if not arms:
+        return
+    _seeds(node, entry, arms, problems)
+    _unused(node, entry, arms, problems)
+
+
+def _seeds(node: Mapping, entry: Entry, arms: MappingType[str, CheckedArm], problems: Problems) -> None:
+    claims = [claim for claim in entry.claims if claim.kind != "finishes" and claim.over == "seeds"]
+    if not claims:
+        return
+    place = node.keys.get("seeds", node.keys.get("expect", node.place))
+    counts = [n for claim in claims if (n := _replicates(claim, arms)) is not None]
+    if not counts:
+        return
+    n, family = min(counts), sum(claim.kind != "finishes" for claim in entry.claims)
+    if n == 1:
+        hint = "five seeds decide an effect of about 1.5 sd"
+        text = "with one seed every claim stays anecdotal" if max(counts) == 1 else "claims on arms with one seed stay anecdotal"
+        problems.add(Problem("one-seed", text, place, "seeds", hint=hint, severity=Severity.NOTE))
+        return
+    chance = power(n, family)
+    if chance < _ENOUGH:
+        enough = next((m for m in range(n, 51) if power(m, family) >= 0.8), None)
+        hint = f"{enough} seeds decide it in 80 %" if enough else "make the family smaller, or the margin larger"
+        claimed = "this claim" if family == 1 else f"these {family} claims"
+        text = f"{n} seeds decide an effect of 1 sd in {chance:.0%} of runs, with {claimed}"
+        problems.add(Problem("weak-design", text, place, "seeds", hint=hint, severity=Severity.NOTE))
+
+
+def _replicates(claim: Claim, arms: MappingType[str, CheckedArm]) -> int | None:
+    """Seeds that a claim's arms have in common; None where another entry's arms are concerned."""
+    sides = [name for side in (claim.left, claim.right) for name in side.names]
+    if not sides or any(name not in arms for name in sides):
+        return None
+    return min(max(len(seeds) for seeds in arms[name].seeds.values()) for name in sides)
+
+
+def _unused(node: Mapping, entry: Entry, arms: MappingType[str, CheckedArm], problems: Problems) -> None:
+    """An arm that no claim names, on an entry that shows only chosen arms."""
+    if not entry.claims:
+        return
+    used = {name for claim in entry.claims for side in (claim.left, claim.right) for name in side.names}
+    used_bases = {arms[name].base for name in used if name in arms}
+    views = [*entry.charts.values(), *entry.tables.values()]
+    if not views or any(isinstance(v, Table) or (isinstance(v, Chart) and v.arms is None and v.kind != "forest") for v in views):
+        shown = {arm.base for arm in arms.values()}  # the views that a report draws by itself show every arm
+    else:
+        shown = {text.partition("[")[0] for v in views if isinstance(v, Chart) for text in v.arms or ()}
+    below = node.get("arms")
+    for base in dict.fromkeys(arm.base for arm in arms.values()):
+        chained = any(s.origin.arm.partition("[")[0] == base for arm in arms.values() for s in arm.chain)
+        combined = any(
+            s.combined is not None and s.combined.arm.partition("[")[0] == base for a in arms.values() for s in a.chain
+        )
+        if base in used_bases | shown or chained or combined or any(a.baseline and a.base == base for a in arms.values()):
+            continue
+        place = below.keys[base] if isinstance(below, Mapping) and base in below.keys else node.place
+        text = f"no claim, chart or table uses the arm `{base}`"
+        problems.add(Problem("unused-arm", text, place, f"arms.{base}", severity=Severity.NOTE))

@@ -1,0 +1,98 @@
+"""What types alone can't tell: whether the parts of a stage suit each other, and the stages of a chain."""
+
+from __future__ import annotations
+
+from interpreter.check.types import CheckedStage
+from interpreter.errors import Problem, Problems
+from interpreter.source.nodes import Mapping, Scalar, Sequence, place_of
+from interpreter.spec.metrics import METRICS
+from interpreter.spec.names import did_you_mean
+
+
+def fits_together(stage: CheckedStage, node: Mapping, path: str, problems: Problems) -> None:
+    """Tell where a fit or probe does not fit together: objective and data, model and examples, metrics and who logs them."""
+    assert stage.objective is not None and stage.data is not None
+    facts = stage.data.facts()
+    if why := stage.objective.misfit(stage.data):
+        place = node.items[stage.kind].place
+        problems.add(Problem("objective-misfit", f"the objective {why}", place, f"{path}.{stage.kind}"))
+    if "train" not in facts.splits:
+        text = "this dataset has no training split"
+        problems.add(Problem("unknown-split", text, node.items["data"].place, f"{path}.data"))
+    if stage.model is not None:
+        why = (stage.model.misfit(facts.shape) if facts.shape is not None else "") or stage.objective.model_misfit(stage.model)
+        if why:
+            problems.add(Problem("model-misfit", f"the model {why}", node.items["model"].place, f"{path}.model"))
+    stopping = stage.schedule.early_stopping if stage.schedule is not None else None
+    if stopping is not None and (problem := metric_problem(stage, *stopping.monitor.split("/", 1))):
+        _unmeasured(
+            stage,
+            node,
+            f"early stopping can't watch `{stopping.monitor}`",
+            problem,
+            "schedule.early_stopping.monitor",
+            path,
+            problems,
+        )
+    if stage.kind == "fit":
+        _chosen(stage, node, stage.keep.best, "the best checkpoint can't be chosen by", "keep.best", path, problems)
+    elif stage.pick is not None:
+        _chosen(stage, node, stage.pick.best, "the probe can't be picked by", "pick.best", path, problems)
+    if stage.thaw is not None and stage.thaw.patience is not None:
+        _chosen(stage, node, stage.thaw.monitor, "patience can't watch", "thaw.monitor", path, problems)
+    asked = node.get("metrics")
+    for item in asked.items if isinstance(asked, Sequence) else ():
+        if isinstance(item, Scalar) and item.text not in stage.objective.metrics:
+            text, hint = f"this objective has no metric `{item.text}`", did_you_mean(item.text, stage.objective.metrics)
+            problems.add(Problem("unknown-metric", text, item.place, f"{path}.metrics", got=item.text, hint=hint))
+
+
+def evaluated_metrics(asked: list[str] | None, node: Mapping, path: str, problems: Problems) -> None:
+    """Tell each of the metrics of an evaluation that nothing measures."""
+    below = node.get("metrics")
+    for name, item in zip(asked or (), below.items if isinstance(below, Sequence) else (), strict=False):
+        if name not in METRICS:
+            text, hint = f"there is no metric `{name}`", did_you_mean(name, METRICS)
+            problems.add(Problem("unknown-metric", text, item.place, f"{path}.metrics", got=name, hint=hint))
+
+
+def _chosen(stage: CheckedStage, node: Mapping, metric: str, what: str, key: str, path: str, problems: Problems) -> None:
+    problem = metric_problem(stage, *metric.split("/", 1)) if "/" in metric else "write split/name"
+    if problem:
+        _unmeasured(stage, node, f"{what} `{metric}`", problem, key, path, problems)
+
+
+def _unmeasured(stage: CheckedStage, node: Mapping, what: str, why: str, key: str, path: str, problems: Problems) -> None:
+    place = place_of(node, tuple(key.split(".")))
+    problems.add(Problem("unknown-metric", f"{what}: {why}", place, f"{path}.{key}"))
+
+
+def metric_problem(stage: CheckedStage, split: str, metric: str) -> str:
+    """Why a fit or probe logs no metric `split/metric`, with a hint; "" when it does."""
+    assert stage.objective is not None and stage.data is not None
+    splits = [split for split in stage.data.facts().splits if split != "test"]
+    if split not in splits:
+        return f"a {stage.kind} measures {' and '.join(f'`{s}`' for s in splits)}; {did_you_mean(split, splits)}"
+    if metric not in stage.objective.metrics:
+        return f"`{split}` has no metric `{metric}`; {did_you_mean(metric, stage.objective.metrics)}"
+    return ""
+
+
+def start_misfit(stage: CheckedStage, before: CheckedStage) -> tuple[str, str]:
+    """Why the weights of `before` can't be the start of `stage`, as (code, words); ("", "") when they can."""
+    if stage.model is None or before.model is None or stage.data is None or before.data is None:
+        return "", ""
+    if why := stage.model.weights_misfit(before.model):
+        return "start-misfit", f"`{stage.name}` starts from `{before.name}`, whose encoder is another: {why}"
+    new, old = stage.data.facts().shape, before.data.facts().shape
+    if new is None or old is None:
+        return "", ""
+    if new[0] != old[0] and not (stage.origin.new_channels == "zero" and new[0] > old[0]):
+        return "channel-misfit", f"`{stage.name}` has examples of {new[0]} channels, and `{before.name}` learned on {old[0]}"
+    if stage.model.flattens and new[1:] != old[1:]:
+        sizes = " and ".join(" x ".join(map(str, shape)) for shape in (new, old))
+        return (
+            "start-misfit",
+            f"`{stage.name}` and `{before.name}` have examples of {sizes}, and this model takes every pixel by itself",
+        )
+    return "", ""

@@ -1,0 +1,79 @@
+"""How a chart of learning curves is told: its caption, and what is to be seen for those who don't see it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from interpreter.report.terms import short_title
+from interpreter.report.words import count, names, number
+from interpreter.spec.views import Chart
+
+MANY_ARMS = 12
+
+
+def caption(
+    chart: Chart, means: Sequence[dict[str, Any]], raw: Sequence[dict[str, Any]], every: int, empty: Sequence[str],
+    outside: Sequence[str], trivial: bool, crowded: int,
+) -> str:  # fmt: skip
+    """The author's caption, then how to read the figure, and what is not in it. `crowded`: arms shown as quantiles."""
+    said = [chart.caption] if chart.caption else []
+    said += _crowd_words(crowded, any(row["stage"] for row in means)) if crowded else _line_words(chart, means, bool(raw))
+    if chart.smooth:
+        how = (
+            f"Savitzky–Golay over {chart.smooth.savgol} epochs"
+            if chart.smooth.savgol
+            else f"moving average, weight {chart.smooth.ema:g}"
+        )
+        said.append(f"Means and bands are of smoothed curves ({how}); faint lines are not smoothed.")
+    ns = {row["n"] for row in means}
+    if len(ns) > 1 and not crowded:
+        said.append(
+            f"Some epochs have fewer seeds (from {min(ns)}): means there are over those that reached them with a finite value."
+        )
+    broken = sorted({f"{r['arm']}, seed {r['seed']}" for r in raw if r["value"] is None or not math.isfinite(r["value"])})
+    if broken:
+        said.append(f"Not finite in places, and left out of the mean there: {names(broken)}.")
+    if trivial:
+        said.append("Dotted: trivial baseline.")
+    if outside:
+        said.append(f"Trivial baseline beyond the axis: {names(outside)}.")
+    if empty:
+        said.append(f"No data yet: {names(empty)}.")
+    arms = len({row["arm"] for row in means})
+    if every > 1:
+        said.append(f"Every {every}th epoch is drawn (and the last): all {count(arms, 'line')} are there.")
+    elif arms > MANY_ARMS and not crowded:
+        said.append(f"All {arms} arms are drawn: mute some in the legend.")
+    return " ".join(said)
+
+
+def _line_words(chart: Chart, means: Sequence[dict[str, Any]], raw: bool) -> list[str]:
+    most = max((row["n"] for row in means), default=1)
+    if most == 1:
+        return ["One seed: no band."]
+    band = {"ci95": "its 95 % interval (Student t)", "sd": "one standard deviation", "none": ""}[chart.band]
+    lines = f"Line: mean over {count(most, 'seed')}" + (f"; band: {band}" if band else "")
+    return [lines + ("; faint: single seeds." if raw else ".")]
+
+
+def _crowd_words(crowded: int, alone: bool) -> list[str]:
+    return [
+        f"{crowded} arms are too many to draw each: line and band are the median and the 10 % to 90 % range over arms, of their "
+        "means over seeds."
+        + (" Drawn by themselves: those that end lowest (dashed) and highest (dotted)." if alone else "")
+        + " The tables have all."
+    ]
+
+
+def alternative(title: str, metrics: Sequence[str], means: Sequence[dict[str, Any]]) -> str:
+    """The figure for those who don't see it: where each arm's mean ends."""
+    ends: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in means:
+        ends[row["asked"], row["arm"]] = row
+    said = [
+        f"{short_title(m)} ends at " + names([f"{number(r['mean'])} ({a})" for (k, a), r in ends.items() if k == m])
+        for m in metrics
+    ]
+    return f"{title}. " + "; ".join(said) + "."

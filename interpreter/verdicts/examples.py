@@ -1,0 +1,346 @@
+"""Claims `over: examples` and `over: both`: what the examples of a split, and not only the seeds, leave uncertain.
+
+The two sides are compared on the same examples, by what was predicted for each of them at the epoch the measure was read at.
+
+- `examples`: the mean over the trials there are, were other examples drawn. The trials are taken as they are: it says
+  something about these weights, even if there are those of one seed only.
+- `both`: other seeds and other examples. The two standard errors are added in quadrature, with Welch's degrees of freedom. A
+  hierarchical bootstrap, which draws seeds and then examples, would be too narrow: five seeds drawn from five vary too little.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from interpreter.plan.types import ArmPlan, EntryPlan, Plan
+from interpreter.project import Project
+from interpreter.spec.canonical import digest
+from interpreter.spec.claims import Claim, Side
+from interpreter.spec.measures import Measure
+from interpreter.verdicts.clusters import clusters
+from interpreter.verdicts.effective_robustness import LINES, effective_robustness
+from interpreter.verdicts.history import History
+from interpreter.verdicts.measures import Reader
+from interpreter.verdicts.predictions import PER_EXAMPLE, Outputs, Recorded
+from interpreter.verdicts.readings import Metric, recorded_split
+from interpreter.verdicts.replicates import Keys, Replicates, replicates
+from interpreter.verdicts.resampling import DRAWS, Population, Resampled
+from interpreter.verdicts.types import Pair
+
+Floats = npt.NDArray[np.float64]
+
+_TOLERANCE = 1e-4  # between a metric as recorded and as its predictions, kept in single precision, give it
+
+
+@dataclass(frozen=True, slots=True)
+class ExamplesResult:
+    """What a claim over examples is judged by. `gate`: the state where there can be no other, and `why`.
+
+    `n` counts what is drawn: examples, or clusters of them; of several populations the smallest. `seeds` are the replicates
+    whose mean is taken. `effect` is the mean of left - right, in the measure's units.
+    """
+
+    gate: str = ""  # "", "not-run", "incomplete" or "unfair"
+    why: str = ""
+    effect: float | None = None
+    n: int = 0
+    seeds: int = 0
+    over: str = "examples"
+    same_record: bool = False
+    notes: tuple[str, ...] = ()
+    method: str = ""  # in words, without the adjustment for a family
+    _resampled: Resampled | None = field(default=None, repr=False, compare=False)
+    _between: float = 0.0  # over both: variance of the mean over other seeds
+
+    def interval(self, level: float) -> tuple[float, float] | None:
+        """The two-sided interval for the effect at `level`, or None where the data give none.
+
+        None, as for seeds, where differences do not vary; over both also with a single seed.
+        """
+        if self.effect is None or self._resampled is None:
+            return None
+        if self.same_record:
+            return (self.effect, self.effect)
+        if self.over == "examples":
+            return self._resampled.interval(level)
+        within, between = self._resampled.variance, self._between
+        if self.seeds < 2 or self.n < 2 or within + between <= 0 or not math.isfinite(within + between):
+            return None
+        df = (within + between) ** 2 / (within**2 / self._resampled.df + between**2 / (self.seeds - 1))
+        half = float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(within + between)
+        return (self.effect - half, self.effect + half)
+
+
+class _Gate(Exception):
+    """There is no interval over examples: the state that this gives, and why."""
+
+    def __init__(self, state: str, why: str) -> None:
+        super().__init__(why)
+        self.state, self.why = state, why
+
+
+def examples_sample(
+    project: Project, plan: Plan, entry: EntryPlan, claim: Claim, pairs: Sequence[Pair], history: History
+) -> ExamplesResult:
+    """What there is to judge `claim` by over examples, from recorded predictions of the trials of `pairs`, all complete.
+
+    Raises: RecordError where predictions can't be read; DatabaseBusy.
+    """
+    try:
+        return _Examples(project, plan, entry, claim, history).result(pairs)
+    except _Gate as gate:
+        return ExamplesResult(gate.state, gate.why, over=claim.over)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Read:
+    """One number of one side of one pair: where it was read, and what was predicted there."""
+
+    metric: Metric
+    outputs: Outputs
+
+    def adds(self) -> Floats:
+        """What each example adds to the mean."""
+        return PER_EXAMPLE[self.metric.name].adds(self.outputs)
+
+
+class _Sums:
+    """Collects what every example adds: linear terms in one column, others in columns of their own."""
+
+    def __init__(self, cluster: str) -> None:
+        self._cluster = cluster
+        # By place in the measure (original or shifted data) and ids; the first column has all linear terms.
+        self._columns: dict[tuple[int, tuple[str, ...]], list[Floats]] = {}
+        self._terms: list[tuple[float, Callable[..., Floats], tuple[tuple[int, int], ...]]] = []
+
+    def add(self, weight: float, read: Sequence[_Read], measure: Measure) -> None:
+        """Add `weight` times the number that `read` gives to the statistic."""
+        robust = measure.effective_robustness
+        if robust is not None:
+            line = LINES[robust.line]
+            places = tuple(self._column(i, one) for i, one in enumerate(read))
+            self._terms.append((weight, lambda a, b: effective_robustness(a, b, line), places))
+            return
+        (one,) = read
+        of_mean = PER_EXAMPLE[one.metric.name].of_mean
+        if of_mean is None:
+            self._population(0, one.outputs.ids)[0] += weight * one.adds()
+        else:
+            self._terms.append((weight, of_mean, (self._column(0, one),)))
+
+    def _population(self, place: int, ids: tuple[str, ...]) -> list[Floats]:
+        return self._columns.setdefault((place, ids), [np.zeros(len(ids))])
+
+    def _column(self, place: int, read: _Read) -> tuple[int, int]:
+        """Where what the examples of `read` add has gone: (population, column)."""
+        columns = self._population(place, read.outputs.ids)
+        columns.append(read.adds())
+        return list(self._columns).index((place, read.outputs.ids)), len(columns) - 1
+
+    def resampled(self, constant: float, seed: int) -> Resampled:
+        """The statistic, `constant` included, ready to be drawn. Raises: _Gate."""
+        populations = []
+        for (_, ids), columns in self._columns.items():
+            stacked = np.stack(columns)
+            if not np.isfinite(stacked).all():
+                raise _Gate("incomplete", "some predictions are not finite: what they add to the metric is not known")
+            units, count = clusters(ids, self._cluster)
+            if count == 0:
+                raise _Gate("not-run", f"no id, such as `{ids[0]}`, is cut by the rule `cluster: {self._cluster}`")
+            sums = np.array([np.bincount(units, weights=column, minlength=count) for column in stacked], dtype=np.float64)
+            populations.append(Population(sums, np.bincount(units, minlength=count).astype(np.float64)))
+        terms = list(self._terms)
+
+        def statistic(means: Sequence[Floats]) -> Floats:
+            total = constant + sum(mean[:, 0] for mean in means)
+            for weight, of_means, places in terms:
+                total = total + weight * of_means(*(means[p][:, c] for p, c in places))
+            return np.asarray(total, dtype=np.float64)
+
+        return Resampled(populations, statistic, seed)
+
+
+class _Examples:
+    def __init__(self, project: Project, plan: Plan, entry: EntryPlan, claim: Claim, history: History) -> None:
+        self.plan, self.entry, self.claim = plan, entry, claim
+        self.reader = Reader(plan, entry, history)
+        self.recorded = Recorded(project)
+        self.arms = {arm.name: arm for arm in entry.arms}
+        self._off = 0.0  # how far, at most, predictions are from the measure they stand for
+
+    def result(self, pairs: Sequence[Pair]) -> ExamplesResult:
+        sides = (self.claim.left, self.claim.right)
+        for side in sides:
+            self._readable(side)
+        distinct: dict[tuple[Keys, Keys], Pair] = {}
+        for pair in pairs:
+            distinct.setdefault((self._keys(sides[0], pair.seed), self._keys(sides[1], pair.seed)), pair)
+        pairs = tuple(distinct.values())
+        if not pairs:
+            return ExamplesResult(over=self.claim.over)
+        numbers = [self._number(side) for side in sides]
+        constant = sum(sign * number for sign, number in zip((1.0, -1.0), numbers, strict=True) if number is not None)
+        sums, tests, kinds = _Sums(self.claim.cluster), [], set()
+        for pair in pairs:
+            read = [self._read(side, pair) for side in sides]
+            self._comparable(read, pair.seed)
+            kinds.add(tuple(one.outputs.ids for arm in (read[0] or read[1])[:1] for one in arm))
+            for sign, side, arms in zip((1.0, -1.0), sides, read, strict=True):
+                for arm in arms:
+                    sums.add(sign / (len(pairs) * len(arms)), arm, self.entry.entry.measures[side.measure])
+            # It takes examples as independent of each other, and weights as they are.
+            tests += _mcnemar(read, pair.seed) if self.claim.over == "examples" and not self.claim.cluster else []
+        resampled = sums.resampled(constant, int(digest(self.claim.hash)[:12], 16))
+        same = self._same_record(pairs)
+        seeds, between, notes = len(pairs), 0.0, self._notes(len(pairs), len(kinds), tests)
+        if self.claim.over == "both":
+            made = self._replicates(pairs)
+            seeds = len(made.differences)
+            between = float(np.var(made.differences, ddof=1)) / seeds if seeds > 1 else 0.0
+            notes += ["one seed: nothing is known of others"] if seeds < 2 else []
+        how = self._method(resampled, seeds, same)
+        return ExamplesResult(
+            effect=resampled.value, n=resampled.n, seeds=seeds, over=self.claim.over, same_record=same,
+            notes=tuple(notes), method=how, _resampled=resampled, _between=between,
+        )  # fmt: skip
+
+    def _readable(self, side: Side) -> None:
+        """Raises: _Gate where a side has nothing to be compared example by example."""
+        if not side.names:
+            return
+        if side.quantifier not in ("", "mean"):
+            raise _Gate(
+                "not-run", f"`{side.quantifier}` picks arms by seed: over examples one arm is compared, or the mean of some"
+            )
+        measure = self.entry.entry.measures[side.measure]
+        for name in side.names:
+            metrics = self.reader.metrics(self.arms[name], side.measure) if name in self.arms else ()
+            strange = [m.name for m in metrics if m.name not in PER_EXAMPLE]
+            if not metrics or strange or measure.over is not None or measure.read in ("auc", "epochs_to"):
+                what = strange[0] if strange else side.measure
+                known = ", ".join(sorted(PER_EXAMPLE))
+                raise _Gate("not-run", f"`{what}` is not made of single examples at one epoch; of these metrics are: {known}")
+
+    def _number(self, side: Side) -> float | None:
+        """The number that a side is, without arms."""
+        if side.names:
+            return None
+        return side.number if side.number is not None else self.entry.entry.references[side.reference].values[side.measure]
+
+    def _trials(self, side: Side, seed: int) -> Iterator[tuple[ArmPlan, int]]:
+        """The arms of a side, each with the place of its trial at `seed`."""
+        for name in side.names:
+            arm = self.arms[name]
+            yield arm, next(i for i, trial in enumerate(arm.trials) if trial.seed == seed)
+
+    def _keys(self, side: Side, seed: int) -> Keys:
+        """Keys of the stages that a side is read off at one seed."""
+        read = (
+            arm.trials[place].key_of(metric.stage)
+            for arm, place in self._trials(side, seed)
+            for metric in self.reader.metrics(arm, side.measure)
+        )
+        return tuple(dict.fromkeys(read))
+
+    def _read(self, side: Side, pair: Pair) -> list[list[_Read]]:
+        """For each arm of a side, what is read of it at one seed; [] for a number. Raises: _Gate."""
+        found = []
+        for arm, place in self._trials(side, pair.seed):
+            read = []
+            for metric, epoch in self.reader.points(arm, side.measure)[place]:
+                split = recorded_split(self.plan.stages[arm.trials[0].key_of(metric.stage)], metric)
+                self.recorded.expect(split, [trial.key_of(metric.stage) for trial in arm.trials])
+                key = arm.trials[place].key_of(metric.stage)
+                outputs = self.recorded.outputs(key, split, epoch) if epoch is not None else None
+                if outputs is None:
+                    where = f"{metric.stage} at epoch {epoch}" if epoch is not None else metric.stage
+                    why = f"{arm.name} at seed {pair.seed}: predictions of {where} for {split} were not kept"
+                    raise _Gate("incomplete", why)
+                read.append(_Read(metric, outputs))
+            found.append(read)
+            self._check(side, arm, place, read)
+        return found
+
+    def _check(self, side: Side, arm: ArmPlan, place: int, read: Sequence[_Read]) -> None:
+        """Compare what the predictions give with the measure itself, which may be smoothed, or a mean over epochs."""
+        sums = _Sums("")
+        sums.add(1.0, read, self.entry.entry.measures[side.measure])
+        given, value = sums.resampled(0.0, 0).value, self.reader.of(arm, side.measure)[place].value
+        if value is not None:
+            self._off = max(self._off, abs(given - value) / max(1.0, abs(value)))
+
+    def _comparable(self, read: Sequence[list[list[_Read]]], seed: int) -> None:
+        """Raises: _Gate where arms at one seed were not measured on the same examples with the same targets."""
+        arms = [arm for side in read for arm in side]
+        for other in arms[1:]:
+            for mine, theirs in zip(arms[0], other, strict=False):
+                if mine.outputs.ids != theirs.outputs.ids:
+                    common = len(set(mine.outputs.ids) & set(theirs.outputs.ids))
+                    counts = f"{len(mine.outputs.ids)} and {len(theirs.outputs.ids)}, {common} in common"
+                    raise _Gate("unfair", f"the sides were not measured on the same examples at seed {seed}: {counts}")
+                if not np.array_equal(mine.outputs.targets, theirs.outputs.targets):
+                    raise _Gate("unfair", f"the same examples have other targets on the other side at seed {seed}")
+
+    def _same_record(self, pairs: Sequence[Pair]) -> bool:
+        """Whether both sides are the same numbers of the same records."""
+        left, right = self.claim.left, self.claim.right
+        if not (left.names and right.names) or len(left.names) != len(right.names):
+            return False
+        measures = self.entry.entry.measures
+        if measures[left.measure] != measures[right.measure]:
+            return False
+        return all(self._keys(left, pair.seed) == self._keys(right, pair.seed) for pair in pairs)
+
+    def _replicates(self, pairs: Sequence[Pair]) -> Replicates:
+        """The differences over seeds, of which those that share a stage count once."""
+        left, right = self.claim.left, self.claim.right
+        keys = {pair.seed: (self._keys(left, pair.seed), self._keys(right, pair.seed)) for pair in pairs}
+        names = {key: name for arm in self.arms.values() for trial in arm.trials for name, key in trial.stages}
+        return replicates(self.plan, pairs, keys, names, same_measure=False)
+
+    def _notes(self, seeds: int, kinds: int, tests: Sequence[str]) -> list[str]:
+        notes = []
+        if self.claim.over == "examples":
+            these = "the mean of these seeds" if seeds > 1 else "one seed"
+            notes.append(f"over examples: about these weights ({these}), not about others trained alike")
+        if kinds > 1:
+            notes.append(f"{kinds} different sets of examples over the seeds, each drawn for itself")
+        if self.claim.right.reference and self.entry.entry.references[self.claim.right.reference].sd is not None:
+            notes.append("over examples the reference's own spread is left out")
+        if self._off > _TOLERANCE:
+            notes.append("predictions are those of the epoch the measure was read at, without smoothing or a mean over epochs")
+        if tests:
+            notes.append(f"McNemar's exact test: {'; '.join(tests)}")
+        return notes
+
+    def _method(self, resampled: Resampled, seeds: int, same: bool) -> str:
+        if same:
+            return "the same record on both sides: nothing to estimate"
+        what = "clusters" if self.claim.cluster else "examples"
+        counts = " and ".join(f"{population.n:,}" for population in resampled.populations)
+        paired = "paired" if self.claim.left.names and self.claim.right.names else "one-sample"
+        if self.claim.over == "both":
+            return f"{paired} Welch t: standard errors over {seeds} seeds and over {counts} {what}, added in quadrature"
+        how = f"BCa bootstrap ({DRAWS:,} draws)" if resampled.resampled else "Student t with the jackknife's standard error"
+        return f"{paired} {how} over {counts} {what}" + (f", mean of {seeds} seeds" if seeds > 1 else "")
+
+
+def _mcnemar(read: Sequence[list[list[_Read]]], seed: int) -> list[str]:
+    """McNemar's exact test of one pair of arms measured by accuracy, in words; [] for anything else.
+
+    Of the examples that only one side got right, as many should be the left's as the right's: a binomial with 1/2.
+    """
+    if any(len(side) != 1 or len(side[0]) != 1 or side[0][0].metric.name != "accuracy" for side in read):
+        return []
+    left, right = (side[0][0].adds() for side in read)
+    only_left, only_right = int((left > right).sum()), int((left < right).sum())
+    if not only_left + only_right:
+        return [f"seed {seed}: no example that only one side has right"]
+    p = stats.binomtest(only_left, only_left + only_right).pvalue
+    return [f"seed {seed}: {only_left} right on the left only, {only_right} on the right only, p = {p:.2g}"]

@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench docs clean help
+.PHONY: demo test lint bench fuzz docs clean help
 help:
 	@echo "make demo    install, run specs/2026-11-22-digits.yaml, write and name its report"
 	@echo "make test    all tests"
 	@echo "make lint    format, rules, types, layers, import budget"
 	@echo "make bench   timings, side by side with the usual ways; written to bench/results.json"
+	@echo "make fuzz    FUZZ=100000 pages made up or damaged: each is planned, or refused with a place (about an hour)"
 	@echo "make docs    the generated parts of docs/"
 
 $(READY): pyproject.toml constraints.txt
@@ -34,6 +35,9 @@ lint: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python bench/run.py
+
+fuzz: $(READY)
+	@$(BIN)/python -m tests.fuzz.run
 
 docs: $(READY)
 	@$(BIN)/python docs/make.py

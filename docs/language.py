@@ -13,6 +13,7 @@ from interpreter.errors import Problems
 from interpreter.source.load import load
 from interpreter.source.nodes import Mapping
 from interpreter.spec.metrics import METRICS
+from interpreter.spec.names import DATE
 from interpreter.spec.schema import NOT_BUILT, notebook_schema, page_schema
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -137,9 +138,8 @@ class _Writer:
         if "if" in schema or "allOf" in schema:
             return _or(self.told_apart(schema))
         if "const" in schema or "enum" in schema:
-            return _or(
-                [f"`{word if isinstance(word, str) else json.dumps(word)}`" for word in schema.get("enum", [schema.get("const")])]
-            )
+            values = schema.get("enum", [schema.get("const")])
+            return _or([f"`{word}`" for word in dict.fromkeys(v if isinstance(v, str) else json.dumps(v) for v in values)])
         return self._plain(schema)
 
     def told_apart(self, schema: dict[str, Any]) -> list[str]:
@@ -167,7 +167,8 @@ class _Writer:
         if kind is None:
             return ""
         if kind == "string":
-            return "day" if schema.get("pattern", "").startswith("^[0-9]{4}") and "/" not in schema["pattern"] else "text"
+            pattern = schema.get("pattern", "")
+            return "day" if pattern == f"^{DATE.pattern}$" else "percentage" if "%" in pattern else "text"
         return _PLAIN[kind] + _range(schema)
 
     def link(self, name: str) -> str:

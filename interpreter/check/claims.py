@@ -19,7 +19,7 @@ from interpreter.spec.claim_forms import (
     WrittenTrend,
     WrittenValue,
 )
-from interpreter.spec.claims import Claim, Kind, Side, plain
+from interpreter.spec.claims import SHAPES, Claim, Kind, Side, plain
 from interpreter.spec.names import did_you_mean
 from interpreter.spec.typed import read, wrong_type
 
@@ -162,10 +162,24 @@ class _Reader(Sides):
         if len(left.names) > 1 and not left.quantifier:
             self.needs_word(left, "arm")
             return None
+        relation = SHAPES[form.shape]
+        if relation == "~" and form.by == 0:
+            text = f"`by` is missing: `{form.shape}` says how little is none"
+            self.problems.add(Problem("missing-key", text, self.place, self.path, "by: a number above 0"))
+            return None
         text = f"{form.on} of {form.arm} {form.shape.replace('_', ' ')}"
         last = form.over_last
         return self._made(
-            "shape", left, ">", Side(number=0.0), form.by, text, why=form.why, shape=form.shape, metric=form.on, over_last=last
+            "shape",
+            left,
+            relation,
+            Side(number=0.0),
+            form.by,
+            text,
+            why=form.why,
+            shape=form.shape,
+            metric=form.on,
+            over_last=last,
         )
 
     def reproduces(self, form: WrittenReproduces) -> Claim | None:

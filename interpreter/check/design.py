@@ -28,13 +28,15 @@ def _seeds(node: Mapping, entry: Entry, arms: MappingType[str, CheckedArm], prob
     if not claims:
         return
     place = node.keys.get("seeds", node.keys.get("expect", node.place))
-    counts = [n for claim in claims if (n := _replicates(claim, arms)) is not None]
+    counts = {claim.name: n for claim in claims if (n := _replicates(claim, arms)) is not None}
     if not counts:
         return
-    n, family = min(counts), sum(claim.kind != "finishes" for claim in entry.claims)
+    n, family = min(counts.values()), sum(claim.kind != "finishes" for claim in entry.claims)
+    weakest = next(name for name, count in counts.items() if count == n)
     if n == 1:
         hint = "five seeds decide an effect of about 1.5 sd"
-        text = "with one seed every claim stays anecdotal" if max(counts) == 1 else "claims on arms with one seed stay anecdotal"
+        every = max(counts.values()) == 1
+        text = "with one seed every claim stays anecdotal" if every else f"`{weakest}` has one replicate, and stays anecdotal"
         problems.add(Problem("one-seed", text, place, "seeds", hint=hint, severity=Severity.NOTE))
         return
     chance = power(n, family)
@@ -42,7 +44,8 @@ def _seeds(node: Mapping, entry: Entry, arms: MappingType[str, CheckedArm], prob
         enough = next((m for m in range(n, 51) if power(m, family) >= 0.8), None)
         hint = f"{enough} seeds decide it in 80 %" if enough else "make the family smaller, or the margin larger"
         claimed = "this claim" if family == 1 else f"these {family} claims"
-        text = f"{n} seeds decide an effect of 1 sd in {chance:.0%} of runs, with {claimed}"
+        who = f"{n} seeds decide" if len(set(counts.values())) == 1 else f"the {n} replicates of `{weakest}` decide"
+        text = f"{who} an effect of 1 sd in {chance:.0%} of runs, with {claimed}"
         problems.add(Problem("weak-design", text, place, "seeds", hint=hint, severity=Severity.NOTE))
 
 

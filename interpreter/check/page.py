@@ -11,7 +11,7 @@ from interpreter.check.types import CheckedArm, CheckedEntry, CheckedPage
 from interpreter.errors import Place, Problem, Problems, Severity
 from interpreter.source.nodes import Mapping, Scalar
 from interpreter.spec.library import Library
-from interpreter.spec.names import ArmRef, did_you_mean
+from interpreter.spec.names import ArmRef
 from interpreter.spec.page import KINDS, PageText
 
 

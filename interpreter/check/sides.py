@@ -9,7 +9,7 @@ from typing import cast
 
 from interpreter.check.metrics import measure_of, metric_of
 from interpreter.check.types import CheckedArm
-from interpreter.errors import Place, Problem, Problems
+from interpreter.errors import Place, Problem, Problems, Severity
 from interpreter.source.nodes import Mapping
 from interpreter.spec.claims import Quantifier, Side
 from interpreter.spec.measures import Measure, Reference
@@ -74,8 +74,8 @@ class Sides:
         for name, arm in chosen:
             why = metric_of(arm, metric) if metric else ""
             if why:
-                read = self.scope.measures[metric].metric if metric in self.scope.measures else None
-                hint = f"`{metric}` is a measure; a shape is that of a curve, such as {read}" if read else ""
+                known = self.scope.measures.get(metric or "")
+                hint = f"`{metric}` is a measure; a shape is that of a curve, such as {known.metric}" if known else ""
                 self.wrong("unknown-metric", why, "on" if "on" in self.node.items else key, metric or text, hint=hint)
                 return None
             self.chosen[name] = arm
@@ -83,6 +83,10 @@ class Sides:
             chosen_by = ""
         elif chosen_by and not self._measured(chosen_by, chosen, "chosen_by", text):
             return None
+        elif chosen_by in ("", measure):
+            said = f"the best of {found.arm} is chosen by what is compared: the claim can't be supported"
+            hint = "chosen_by: a measure on other data"
+            self.problems.add(Problem("chosen-by-itself", said, place, self.path, hint=hint, severity=Severity.WARNING))
         full = tuple(name for name, _ in chosen)
         written = str(found.arm)
         return Side(

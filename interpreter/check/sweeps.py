@@ -80,7 +80,9 @@ def _too_many(size: int, told: str, node: Node, path: str, problems: Problems) -
     place = node.place
     if isinstance(node, Mapping):
         place = next((node.keys[key] for key in ("vary", "zip", "points") if key in node.items), node.place)
-    hint = "vary fewer things together, or one at a time (`one_at_a_time`)" if "one_at_a_time" not in path else "vary fewer things"
+    hint = "vary fewer things"
+    if not path.endswith("one_at_a_time"):
+        hint += " together, or one at a time (`one_at_a_time`)"
     size_told = f"{size:,}" if told in ("", str(size)) else f"{told} = {size:,}"
     problems.add(
         Problem(

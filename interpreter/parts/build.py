@@ -89,16 +89,24 @@ def _component(kind: str, settings: Settings) -> tuple[Config, Callable[..., Any
     if catalog.find(kind, type_) is None or not catalog.built(kind, type_):
         known = [name for name in catalog.types(kind) if catalog.built(kind, name)]
         raise StageFailed(f"no {kind} of type `{type_}`", hint=f"known: {', '.join(known)}")
-    return _valid(catalog.config_class(kind, type_), settings), catalog.builder(kind, type_)
+    try:
+        config = catalog.typed(kind, settings)
+    except ValidationError as error:
+        raise _invalid(catalog.config_class(kind, type_), error) from None
+    return config, catalog.builder(kind, type_)
 
 
 def _valid(cls: type[ConfigType], settings: Settings) -> ConfigType:
     try:
         return cls.model_validate(dict(settings))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise StageFailed(f"settings of a {cls.__name__} are not valid: {place}: {first['msg']}") from None
+        raise _invalid(cls, error) from None
+
+
+def _invalid(cls: type[Config], error: ValidationError) -> StageFailed:
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    return StageFailed(f"settings of a {cls.__name__} are not valid: {place}: {first['msg']}")
 
 
 def _text(config: Config) -> str:

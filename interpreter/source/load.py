@@ -23,11 +23,12 @@ from ruamel.yaml.events import (
 
 from interpreter.errors import Place, Problem, Problems
 from interpreter.source.cache import keep, recall
-from interpreter.source.nodes import Mapping, Node, Scalar, Sequence
+from interpreter.source.nodes import Mapping, Node, Scalar, Sequence, lines_of
 from interpreter.source.scalars import BadScalar, resolve
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 50
+_NO_KEY = "\0"  # stands for a key that is none: that was told, and what it leads to is left out
 
 
 def load(path: Path, shown: str, problems: Problems, cache: Path | None = None) -> tuple[Mapping | None, str]:
@@ -56,8 +57,8 @@ def load(path: Path, shown: str, problems: Problems, cache: Path | None = None) 
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        before = data[data.rfind(b"\n", 0, error.start) + 1 : error.start]
-        column = len(before.decode("utf-8-sig" if line == 1 else "utf-8")) + 1
+        row = data[data.rfind(b"\n", 0, error.start) + 1 : error.start]
+        column = len(row.decode("utf-8-sig" if line == 1 else "utf-8")) + 1
         problems.add(
             Problem(
                 "not-utf8",
@@ -79,7 +80,7 @@ def load(path: Path, shown: str, problems: Problems, cache: Path | None = None) 
 
 def parse(text: str, shown: str, problems: Problems) -> Mapping | None:
     """The tree of `text`, or None when it has no mapping at the top; what is wrong goes to `problems`."""
-    builder = _Builder(shown, problems)
+    builder = _Builder(shown, problems, text)
     try:
         for event in YAML(typ="safe", pure=True).parse(text):
             if not builder.take(event):
@@ -88,7 +89,10 @@ def parse(text: str, shown: str, problems: Problems) -> Mapping | None:
         problems.add(_syntax(error, shown, text))
         return None
     except (YAMLError, ValueError) as error:
-        problems.add(Problem("syntax", str(error).splitlines()[0], Place(shown, 1, 1)))
+        above = text[: getattr(error, "position", 0)]  # of a letter that YAML may not hold
+        lines = lines_of(above)
+        place = Place(shown, len(lines), len(lines[-1]) + 1)
+        problems.add(Problem("syntax", str(error).splitlines()[0], place, hint="remove it" if above else ""))
         return None
     if not isinstance(builder.root, Mapping):
         problems.add(
@@ -107,14 +111,21 @@ def _syntax(error: MarkedYAMLError, shown: str, text: str) -> Problem:
     mark = error.problem_mark or error.context_mark
     place = Place(shown, mark.line + 1, mark.column + 1) if mark else Place(shown, 1, 1)
     what = (error.problem or "not YAML").strip()
-    lines = text.splitlines()
+    lines = lines_of(text)
     line = lines[place.line - 1] if place.line <= len(lines) else ""
     if "\t" in line[: place.column] or "\\t" in what:
         return Problem("tab", "indentation is spaces; this line has a tab", place, hint="replace the tab by spaces")
     if "%" in line[:1]:
         return Problem("directive", "a page has no % directives", place, hint="remove the line")
-    hint = ""
-    if "mapping values are not allowed" in what:
+    hint, begin = "", error.context_mark
+    if begin is not None and ("could not find expected ':'" in what or "unexpected end of stream" in what):
+        place = Place(shown, begin.line + 1, begin.column + 1)  # where it began, not where its end was missed
+    if "unexpected end of stream" in what:
+        what = "this quote is never closed"
+    elif "expected <block end>" in what:
+        what = "this line is indented unlike the lines it belongs to"
+        hint = "keys of one mapping begin at the same column"
+    elif "mapping values are not allowed" in what:
         hint = "a value with a colon and a space in it needs quotes"
     elif "could not find expected ':'" in what:
         hint = "a key is followed by a colon and a space"
@@ -126,8 +137,8 @@ def _syntax(error: MarkedYAMLError, shown: str, text: str) -> Problem:
 class _Builder:
     """Builds the tree from events with a stack of its own, so that depth never meets Python's recursion limit."""
 
-    def __init__(self, shown: str, problems: Problems) -> None:
-        self.shown, self.problems = shown, problems
+    def __init__(self, shown: str, problems: Problems, text: str) -> None:
+        self.shown, self.problems, self.text = shown, problems, text
         self.root: Node | None = None
         self.stack: list[_Open] = []
         self.documents = 0
@@ -156,7 +167,9 @@ class _Builder:
     def _document(self, event: Any) -> bool:
         self.documents += 1
         if event.version or event.tags:
-            self._refuse("directive", "a page has no % directives", event, "", "remove the line; pages are YAML 1.2")
+            line = next(n for n, row in enumerate(lines_of(self.text), 1) if row.lstrip("\ufeff").startswith("%"))
+            text, hint = "a page has no % directives", "remove the line; pages are YAML 1.2"
+            self.problems.add(Problem("directive", text, Place(self.shown, line, 1), hint=hint))
         if self.documents > 1:
             self._refuse("several-documents", "a page is one document", event, "---", "make a file for each")
             return False
@@ -167,7 +180,8 @@ class _Builder:
             self._refuse("anchor", "a page has no anchors", event, f"&{event.anchor}", "name it once and use `extends`")
         tag = getattr(event, "tag", None)
         if tag is not None and str(tag) not in ("", "!"):
-            self._refuse("tag", "a page has no tags", event, str(tag), "remove the tag: types follow from the key")
+            got = str(tag).replace("tag:yaml.org,2002:", "!!")
+            self._refuse("tag", "a page has no tags", event, got, "remove the tag: types follow from the key")
 
     def _scalar(self, event: Any) -> Scalar:
         place = self._place(event)
@@ -195,7 +209,7 @@ class _Builder:
     def _key(self, node: Node, top: _Open) -> Scalar:
         if not isinstance(node, Scalar):
             self.problems.add(Problem("bad-key", "a key is one word, not a list or mapping", node.place))
-            return Scalar(node.place, "?", "?")
+            return Scalar(node.place, None, _NO_KEY)
         if node.text == "<<":
             self.problems.add(Problem("merge-key", "a page has no merge keys", node.place, got="<<", hint="use `extends: name`"))
         elif node.text in top.items:
@@ -233,7 +247,7 @@ class _Open:
     def put(self, node: Node) -> None:
         assert self.key is not None
         # A duplicate was told already; the first stands, so that later messages speak of one thing.
-        if self.key.text not in self.items:
+        if self.key.text not in self.items and self.key.text != _NO_KEY:
             self.items[self.key.text] = node
             self.keys[self.key.text] = self.key.place
         self.key = None

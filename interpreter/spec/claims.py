@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 from interpreter.errors import Place
 
 Kind = Literal["order", "likeness", "value", "reference", "trend", "shape", "reproduces", "finishes"]
 Quantifier = Literal["", "all", "any", "mean", "best"]
-SHAPES = ("rises_after_min", "plateaus", "still_improving", "stagnant_first", "never_improves")
+# How the number of each shape relates to the claim's `by`: above it, or within it.
+SHAPES: Mapping[str, Literal["<", ">", "~"]] = MappingProxyType(
+    {"rises_after_min": ">", "plateaus": "~", "still_improving": ">", "stagnant_first": "~", "never_improves": "~"}
+)
 
 
 @dataclass(frozen=True, slots=True)

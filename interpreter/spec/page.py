@@ -55,7 +55,12 @@ def read_page(path: Path, shown: str, cache: Path | None = None) -> PageText | P
     listed = tree.get("entries")
     if listed is None or (isinstance(listed, Mapping) and not listed.items):
         problems.add(
-            Problem("missing-key", "`entries` is missing: a page has at least one entry", (listed or tree).place, expected="a key `entries`")
+            Problem(
+                "missing-key",
+                "`entries` is missing: a page has at least one entry",
+                (listed or tree).place,
+                expected="a key `entries`",
+            )
         )
     digest = hashlib.sha256(text.encode("utf-8")).hexdigest()[:40]
     title = tree.get("title")

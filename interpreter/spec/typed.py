@@ -69,15 +69,19 @@ def read(cls: type[C], node: Mapping, problems: Problems, path: str, extra: dict
         return None
 
 
-def _meant(node: Node, items: list[tuple[Any, tuple[Any, ...]]]) -> list[tuple[Any, tuple[Any, ...]]]:
+_Found = tuple[Any, tuple[Any, ...]]  # one of pydantic's findings, and what of its location is left
+
+
+def _meant(node: Node, items: list[_Found]) -> list[_Found]:
     """Of a mapping that may be one form or another, the findings about the form that it has most of; each with the rest of
     its location below `node`."""
-    own, below, forms = [], {}, {}
+    own: list[_Found] = []
+    below: dict[Any, list[_Found]] = {}
+    forms: dict[Any, list[_Found]] = {}
     for item, rest in items:
-        inside = rest and (isinstance(node, Mapping) and rest[0] in node.items or isinstance(node, Sequence))
         if not rest or (len(rest) == 1 and item["type"] in ("missing", "extra_forbidden")):
             own.append((item, rest))
-        elif inside:
+        elif _member(node, rest[0]) is not None:
             below.setdefault(rest[0], []).append((item, rest[1:]))
         else:
             forms.setdefault(rest[0], []).append((item, rest[1:]))
@@ -85,18 +89,21 @@ def _meant(node: Node, items: list[tuple[Any, tuple[Any, ...]]]) -> list[tuple[A
         forms = dict([min(forms.items(), key=lambda form: _unlike(form[1]))])
     kept = own
     for step, found in below.items():
-        at: Node | None = None
-        if isinstance(node, Mapping):
-            at = node.items[step]
-        elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
-            at = node.items[step]
-        kept += _meant(at, found) if at is not None else found
+        at = _member(node, step)
+        assert at is not None
+        kept += _meant(at, found)
     for found in forms.values():
         kept += _meant(node, found)
     return kept
 
 
-def _unlike(items: list[tuple[Any, tuple[Any, ...]]]) -> tuple[int, int, int]:
+def _member(node: Node, step: Any) -> Node | None:
+    if isinstance(node, Mapping):
+        return node.items.get(step)
+    return node.items[step] if isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items) else None
+
+
+def _unlike(items: list[_Found]) -> tuple[int, int, int]:
     """How unlike a form a mapping is: of another kind altogether; keys it doesn't have; keys that are not there."""
     here = [item["type"] for item, rest in items if len(rest) <= 1]
     whole = [item["type"] for item, rest in items if not rest]

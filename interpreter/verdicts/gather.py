@@ -173,8 +173,9 @@ class Gatherer:
         if upper is not None:
             above = self._replicates(comparison, upper).differences
             return Bracket(made.differences, scale=scale, seed=seed, upper=above), notes, None
-        sample = Sample(made.differences, se, df, made.same_record, scale, seed)
-        if sample.constant and not sample.same_record:
+        repeated = claim.kind == "reproduces" and not made.same_record and not made.differences.any()
+        sample = Sample(made.differences, se, df, made.same_record, scale, seed, repeated)
+        if sample.constant and not (sample.same_record or repeated):
             notes.append("differences do not vary")
         return sample, notes, None
 

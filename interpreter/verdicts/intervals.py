@@ -26,6 +26,8 @@ class Sample:
     `reference_se` is the standard error of the number compared with (0 where it is exact), `reference_df` its degrees
     of freedom. `same_record`: both sides are one and the same record, so that the differences are 0 by construction.
     `scale`: the largest of the numbers compared, which their differences are rounded relative to.
+    `repeated`: the same was run twice, from equal seeds, and came out the same to the last digit each time. That is what a
+    deterministic program does, no accident of the seeds, so an interval of no width is not a guess here.
     """
 
     differences: Floats
@@ -34,6 +36,7 @@ class Sample:
     same_record: bool = False
     scale: float = 0.0
     seed: int = 0  # of the bootstrap
+    repeated: bool = False
     _cache: dict[float, tuple[float, float] | None] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -101,7 +104,7 @@ class Sample:
     def _interval(self, level: float) -> tuple[float, float] | None:
         if self.n < 2:
             return None
-        if self.same_record:
+        if self.same_record or self.repeated:
             return (self.mean, self.mean)
         if self.constant:
             return None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
-from interpreter.catalog import config_class
+from interpreter.catalog import typed
 from interpreter.plan.types import ArmPlan, Plan, Stage
 from interpreter.spec.components.contract import Dataset
 from interpreter.spec.metrics import METRICS
@@ -78,7 +77,7 @@ def measured(stage: Stage, split: str, plan: Plan | None = None) -> dict[str, An
 
 def _measured(settings: Mapping[str, Any], part: str) -> dict[str, Any]:
     try:
-        config = config_class("dataset", settings["type"]).model_validate_json(json.dumps(settings))
+        config = typed("dataset", settings)
     except (KeyError, ValidationError):
         return {**settings, "split": part}  # of a version that this one can't read: equal only when all of it is
     assert isinstance(config, Dataset)

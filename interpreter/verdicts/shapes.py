@@ -7,10 +7,7 @@ A *level* is the mean of k consecutive epochs.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Literal
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
@@ -18,10 +15,6 @@ from scipy.signal import lfilter
 
 from interpreter.verdicts.intervals import Floats
 
-RELATIONS: Mapping[str, Literal["<", ">", "~"]] = MappingProxyType(
-    {"rises_after_min": ">", "plateaus": "~", "still_improving": ">", "stagnant_first": "~", "never_improves": "~"}
-)
-"""How the number of each shape relates to the claim's `by`: above it, or within it."""
 BRACKETED = frozenset({"rises_after_min", "never_improves"})
 """Shapes whose number is never negative, and positive for noise alone: told by a bracket."""
 

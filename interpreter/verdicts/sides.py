@@ -12,13 +12,13 @@ import numpy as np
 
 from interpreter.plan.types import ArmPlan, EntryPlan, Plan
 from interpreter.spec.canonical import digest
-from interpreter.spec.claims import Claim, Side
+from interpreter.spec.claims import SHAPES, Claim, Side
 from interpreter.spec.measures import Measure
 from interpreter.verdicts.fairness import same_data
 from interpreter.verdicts.history import History
 from interpreter.verdicts.measures import Reader
 from interpreter.verdicts.readings import metric_of, recorded_split
-from interpreter.verdicts.shapes import BRACKETED, LEAST, RELATIONS, Shape, shape_of, slope, stretch
+from interpreter.verdicts.shapes import BRACKETED, LEAST, Shape, shape_of, slope, stretch
 from interpreter.verdicts.terms import Comparison, Reading, Term
 from interpreter.verdicts.types import MeasureValue
 
@@ -176,7 +176,7 @@ class Sides:
 
     def _shape(self, claim: Claim) -> Compared:
         """The number of a shape, compared with 0."""
-        claim = replace(claim, relation=RELATIONS[claim.shape])
+        claim = replace(claim, relation=SHAPES[claim.shape])
         both = {name: self._curve(claim, self.arms[name]) for name in claim.left.names}
         _meaningful(claim.left, _NOTHING)
         quantifier = claim.left.quantifier if claim.left.quantifier in ("all", "any") else ""

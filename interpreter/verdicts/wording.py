@@ -10,7 +10,7 @@ from interpreter.spec.names import metric_ref
 from interpreter.verdicts.compare import Answer, state_of
 from interpreter.verdicts.evidence import Comparable, OverExamples, Points, shown
 from interpreter.verdicts.gather import Case
-from interpreter.verdicts.intervals import Bracket
+from interpreter.verdicts.intervals import Bracket, Sample
 from interpreter.verdicts.terms import Comparison, Term
 
 
@@ -29,6 +29,8 @@ def explain(case: Case, state: str, answer: Answer, why: str, settle: tuple[int,
         return f"{found}: anecdotal, one replicate says nothing about the spread"
     if answer.lo is None or answer.hi is None:
         return f"{found}: {state}, differences that do not vary give no spread to judge by"
+    if isinstance(evidence, Sample) and evidence.repeated:
+        return f"{found}: {state}, run again it came out the same to the last digit"
     if evidence.same_record:
         return f"{found}: {state}, a record can't differ from itself"
     if state != state_of(claim.relation, claim.margin, answer.lo, answer.hi):
@@ -76,6 +78,8 @@ def _of_one(case: Case, part: Comparable) -> str:
     """How the interval of one comparison was made."""
     if isinstance(part, OverExamples):
         return part.result.method
+    if part.repeated:
+        return "equal to the last digit at every seed"
     if part.constant:
         return "differences do not vary: no interval"
     kind = "paired" if case.comparisons[0].right.readings else "one-sample"

@@ -35,7 +35,7 @@ def install():
     except subprocess.TimeoutExpired:
         pytest.skip(f"yaml-language-server {PINNED} can't be installed: npm didn't end within two minutes")
     if done.returncode:
-        pytest.skip(f"yaml-language-server {PINNED} can't be installed: {done.stderr.strip().splitlines()[-1:]}")
+        pytest.skip(f"yaml-language-server {PINNED} can't be installed: {done.stderr.strip().partition(chr(10))[0]}")
 
 
 @pytest.fixture(scope="module")

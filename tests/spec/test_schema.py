@@ -1,10 +1,12 @@
 """The JSON Schema of pages: it takes every page that is right, and refuses what is wrong by its shape."""
 
 import json
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 import jsonschema
 import pytest
@@ -14,6 +16,8 @@ from interpreter.cli.schema import built_in, offers
 from interpreter.errors import Problems
 from interpreter.source.load import load, parse
 from interpreter.source.nodes import plain
+from interpreter.spec.base import Config
+from interpreter.spec.components.contract import Model
 from interpreter.spec.components.models import Mlp
 from interpreter.spec.schema import Offered, notebook_schema, page_schema
 from tests.check.pages import PAGE
@@ -92,6 +96,8 @@ def test_components(page, text, at):
 @pytest.mark.parametrize(
     ("text", "at"),
     [
+        ("about: 2026-01-05", []),
+        ("about: yesterday", ["entries.e.about"]),
         ("seeds: {from: 5, n: 5}", []),
         ("seeds: {from: 5}", ["entries.e.seeds"]),
         ("seeds: {t: 3, u: {from: 1, n: 2}}", []),
@@ -161,6 +167,42 @@ def test_types_of_plug_ins_are_in_it():
     validator = jsonschema.Draft7Validator(page_schema(mine))
     assert wrong(validator, f"{START}models: {{m: {{type: mine, hidden: [3]}}}}\n{ENTRY}") == []
     assert wrong(validator, f"{START}models: {{m: {{type: mlp, hidden: [3]}}}}\n{ENTRY}") == ["models.m"]
+
+
+class Augment(Config):
+    """Of a plug-in, and called like one that is built in."""
+
+    noise: tuple[float, ...] = ()
+    """How much noise."""
+    rule: bytes | None = None
+    """Of a type that JSON knows nothing of."""
+
+
+class Noisy(Model):
+    type: Literal["noisy"] = "noisy"
+    augment: Augment = Augment()
+    """What is done to examples."""
+
+
+def test_a_plug_in_may_have_names_and_types_of_its_own():
+    mine = {**offers(built_in()), "model": {"noisy": Offered(Noisy, "a model of mine", True)}}
+    validator = jsonschema.Draft7Validator(page_schema(mine))
+    start = f"{START}datasets: {{d: {{type: image_folder, source: x, size: 8, augment: {{flip: 0.5}}}}}}\n{ENTRY}"
+    assert wrong(validator, f"{start}models: {{m: {{type: noisy, augment: {{noise: [1, 2.5, 3], rule: [x]}}}}}}\n") == []
+    assert wrong(validator, f"{start}models: {{m: {{type: noisy, augment: {{flip: 0.5}}}}}}\n") == ["models.m"]
+
+
+def test_the_verb_knows_the_plug_ins_of_the_project(project):
+    example = ROOT / "examples" / "expt-spirals"
+    (project.root / "expt.toml").write_text('plugins = ["expt_spirals"]\n', "utf-8")
+    command = [sys.executable, "-m", "interpreter.cli.main", "schema"]
+    environment = {**os.environ, "PYTHONPATH": str(example / "src")}
+    done = subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True, check=True)
+    validator = jsonschema.Draft7Validator(json.loads(done.stdout))
+    (path,) = (example / "specs").glob("*.yaml")
+    text = path.read_text("utf-8")
+    assert wrong(validator, text) == []
+    assert wrong(validator, text.replace("turns:", "turn:")) == ["datasets.two"]
 
 
 def test_a_notebooks_own_file():

@@ -224,6 +224,16 @@ def test_an_arm_that_was_run_again_reproduces_within_the_range(project: Project)
     assert f"naive and {earlier} differ in accuracy by" in found.explanation
 
 
+def test_what_came_out_the_same_to_the_last_digit_is_reproduced(project: Project) -> None:
+    earlier = "2024-06-01/first/naive"
+    values = [0.80, 0.82, 0.78, 0.81, 0.79]
+    plan = other_entry(make_plan(seeds=5, epochs=4, measures=MEASURES, claims=[reproduced(0.02)]), earlier, rerun=True)
+    record(project, plan, {"naive": values, earlier: values})
+    found = verdict_of(project, plan)
+    assert (found.state, found.effect, found.lo, found.hi, found.n) == ("supported", 0.0, 0.0, 0.0, 5)
+    assert found.explanation.endswith("supported, run again it came out the same to the last digit")
+
+
 def test_the_same_record_is_not_a_reproduction(project: Project) -> None:
     earlier = "2024-06-01/first/naive"
     plan = other_entry(make_plan(seeds=5, epochs=4, measures=MEASURES, claims=[reproduced(0.02)]), earlier, rerun=False)

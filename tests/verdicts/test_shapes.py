@@ -12,7 +12,7 @@ from scipy.signal import lfilter
 from interpreter.spec.claims import SHAPES
 from interpreter.verdicts.compare import ALPHA, Question, answer_at
 from interpreter.verdicts.intervals import Bracket
-from interpreter.verdicts.shapes import BRACKETED, RELATIONS, expected_of_noise, noise_of, shape_of, slope, stretch
+from interpreter.verdicts.shapes import BRACKETED, expected_of_noise, noise_of, shape_of, slope, stretch
 
 Floats = npt.NDArray[np.float64]
 V = np.array([6.0, 4.0, 2.0, 1.0, 1.0, 2.0, 3.0, 4.0])  # falls to 1 and rises again
@@ -26,7 +26,12 @@ def wander(rng: np.random.Generator, curves: int, epochs: int, order: float) -> 
 
 
 def test_every_shape_of_the_language_has_a_number() -> None:
-    assert set(RELATIONS) == set(SHAPES)
+    curve = np.linspace(1.0, 0.0, 40)
+    found = {name: shape_of(name, curve, 10, seed=1).high for name in SHAPES}
+    # A line that falls by 1 over 40 epochs: no rise, a whole fall, and 9/39 of it over any ten of them.
+    assert found["rises_after_min"] == pytest.approx(0.0, abs=1e-12)
+    assert {round(found[name], 6) for name in ("plateaus", "still_improving", "stagnant_first")} == {round(9 / 39, 6)}
+    assert found["never_improves"] > 0.5
 
 
 @pytest.mark.parametrize(

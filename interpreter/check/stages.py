@@ -34,6 +34,7 @@ class Stages:
         self.trees, self.page, self.problems = trees, page, problems
         self.origins = Origins(page, problems)
         self.unbuilt: dict[str, Place] = {}  # what can't be run yet, in words -> where it is first asked for
+        self._announced: dict[int, tuple[Config, list[tuple[str, ...]]]] = {}
         self._typed: dict[tuple[str, str, str], Any] = {}
 
     def component(self, plural: str, node: Node, root: Mapping, path: str) -> Component | None:
@@ -243,10 +244,16 @@ class Stages:
                 if type_ and not catalog.built(kind_of_part, type_):
                     found.append((what, key))
                     continue
-            found += [(f"`{'.'.join(path)}` of {what}" if path else what, key) for path in unbuilt(part)]
+            found += [(f"`{'.'.join(path)}` of {what}" if path else what, key) for path in self._paths(part)]
         for what, key in found:
             self.unbuilt.setdefault(what, node.items[key].place if key in node.items else node.place)
         return tuple(dict.fromkeys(what for what, _ in found))
+
+    def _paths(self, part: Config) -> list[tuple[str, ...]]:
+        """What of a part is not built, worked out once: equal parts are one object."""
+        if id(part) not in self._announced:
+            self._announced[id(part)] = (part, unbuilt(part))  # kept, so that its id stays its own
+        return self._announced[id(part)][1]
 
     def _has(self, part: str, data: Dataset, node: Mapping, path: str) -> bool:
         splits = data.facts().splits

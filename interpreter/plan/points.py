@@ -118,4 +118,3 @@ def short_labels(arms: Sequence[Point], without: Iterable[str] = ()) -> dict[str
             taken[label] = taken.get(label, 0) + 1
         labels = {name: label if taken[label] == 1 else name for name, label in labels.items()}
     return {arm.name: labels[arm.name] for arm in arms}
-

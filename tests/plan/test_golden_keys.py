@@ -9,10 +9,10 @@ from pathlib import Path
 
 from interpreter.check.page import check_page
 from interpreter.plan.build import build_plan
+from interpreter.plan.differences import ancestors
 from interpreter.plan.lock import read_lock
 from interpreter.project import load_project
 from interpreter.spec.library import Library
-from interpreter.plan.differences import ancestors
 from tests.conftest import ROOT
 
 GOLDEN = Path(__file__).parent / "golden_keys.json"

@@ -9,7 +9,8 @@ from interpreter.check.chains import Chains
 from interpreter.check.elsewhere import combined_arm, imported_arm
 from interpreter.check.seeds import Seeds
 from interpreter.check.stages import Stages
-from interpreter.check.sweeps import Point, points
+from interpreter.check.sweeps import Point, points, too_many
+from interpreter.check.trees import MAX_INSIDE
 from interpreter.check.types import CheckedArm, CheckedStage
 from interpreter.errors import Place, Problem, Problems
 from interpreter.source.nodes import Mapping, Node, Sequence
@@ -18,6 +19,7 @@ from interpreter.spec.names import ArmRef, did_you_mean
 from interpreter.spec.points import called, picks, unknown
 from interpreter.spec.typed import read, wrong_type
 
+MAX_TRIALS = 100_000  # of an entry: what is told before anything is written out
 Elsewhere = Callable[[ArmRef, Place], "list[CheckedArm] | None"]
 
 
@@ -43,6 +45,11 @@ class Arms:
             )
             return {}
         found = {arm.name: arm for name in self.node.items for arm in self.named(name, self.node.keys[name])}
+        trials = sum(max(map(len, arm.seeds.values()), default=0) for arm in found.values())
+        if trials > MAX_TRIALS:
+            text, expected = f"this entry has {trials:,} trials", f"at most {MAX_TRIALS:,}"
+            where = self.root.keys.get("seeds", self.place)
+            self.problems.add(Problem("too-many-trials", text, where, "seeds", expected, hint="fewer seeds, or fewer points"))
         baselines = list(dict.fromkeys(arm.base for arm in found.values() if arm.baseline))
         for name in baselines[1:]:
             text = f"`{baselines[0]}` is the baseline already"
@@ -64,6 +71,12 @@ class Arms:
         if name in self._reading:
             trail = " -> ".join([*self._reading[self._reading.index(name) :], name])
             self.problems.add(Problem("cycle", f"these arms lead back to themselves: {trail}", place, f"arms.{name}"))
+            return []
+        if len(self._reading) >= MAX_INSIDE:
+            text = f"more than {MAX_INSIDE} arms go on from one another"
+            self.problems.add(
+                Problem("too-deep", text, place, f"arms.{name}", hint="define arms before those that go on from them")
+            )
             return []
         assert isinstance(self.node, Mapping)
         self._reading.append(name)
@@ -101,7 +114,12 @@ class Arms:
             before = len(self.problems.found)
             changed = self._changed(root, point, path)
             # Levels may differ between points too: `seeds` is a setting like others.
-            for inherited, chained in Chains(self, changed, path).read(chain):
+            chains = list(Chains(self, changed, path).read(chain))
+            if len(swept) > 1 and too_many(
+                len(chains) * len(swept), f"{len(chains):,} x {len(swept):,}", node, path, self.problems
+            ):
+                return []
+            for inherited, chained in chains:
                 factors = {**inherited, **point.factors}
                 if len(factors) < len(inherited) + len(point.factors):
                     twice = ", ".join(f"`{f}`" for f in inherited if f in point.factors)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from interpreter.check.fitting import start_misfit
+from interpreter.check.sweeps import MAX_POINTS, too_many
 from interpreter.check.types import CheckedArm, CheckedStage
 from interpreter.errors import Place, Problem
 from interpreter.source.nodes import Mapping, Node, Scalar, Sequence, kind_of
@@ -89,6 +90,9 @@ class Chains:
             chain = tuple(_from(stage, arm, self.arms.entry_id) for stage in arm.chain[: names.index(ref.stage) + 1])
             # What is known of the earlier arm goes on, but only what really varies within the selection.
             factors = dict(arm.factors) if len(found) > 1 else {}
+            kept = _count(chain[-1]) if ref.checkpoint == "*" else 1
+            if too_many(len(found) * kept, f"{len(found):,} x {kept:,}", item, self.path, self.problems):
+                return None
             rules = _kept(chain[-1]) if ref.checkpoint == "*" else [ref.checkpoint]
             for rule in rules:
                 more = {CHECKPOINT_FACTOR: rule} if ref.checkpoint == "*" else {}
@@ -133,6 +137,10 @@ class Chains:
             self.problems.add(Problem("bad-name", text, stage.place, f"stages.{stage.name}", hint=hint))
         if stage.kind == "probe":
             assert fitted.schedule is not None
+            if stage.at_range is not None and stage.at_range.count(fitted.schedule.epochs) > MAX_POINTS:
+                text = f"a probe looks at {MAX_POINTS:,} checkpoints at most"
+                self.problems.add(Problem("sweep-too-large", text, place, f"stages.{stage.name}.at", hint="a larger `every`"))
+                return stage
             rules = stage.at_range.rules(fitted.schedule.epochs) if stage.at_range is not None else stage.at
             if not rules:
                 text = f"these are no epochs of `{fitted.name}`, which has {fitted.schedule.epochs}"
@@ -239,6 +247,11 @@ class Chains:
 
 
 _DOES = {"evaluate": "evaluates", "probe": "probes", "score": "scores by"}
+
+
+def _count(fit: CheckedStage) -> int:
+    """How many checkpoints a fit keeps."""
+    return 2 + (fit.schedule.epochs // fit.keep.every if fit.keep.every and fit.schedule is not None else 0)
 
 
 def _kept(fit: CheckedStage) -> list[str]:

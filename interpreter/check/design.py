@@ -20,6 +20,7 @@ def design_notes(node: Mapping, entry: Entry, arms: MappingType[str, CheckedArm]
     if not arms:
         return
     _seeds(node, entry, arms, problems)
+    _rates(node, entry, arms, problems)
     _unused(node, entry, arms, problems)
 
 
@@ -47,6 +48,30 @@ def _seeds(node: Mapping, entry: Entry, arms: MappingType[str, CheckedArm], prob
         who = f"{n} seeds decide" if len(set(counts.values())) == 1 else f"the {n} replicates of `{weakest}` decide"
         text = f"{who} an effect of 1 sd in {chance:.0%} of runs, with {claimed}"
         problems.add(Problem("weak-design", text, place, "seeds", hint=hint, severity=Severity.NOTE))
+
+
+def _rates(node: Mapping, entry: Entry, arms: MappingType[str, CheckedArm], problems: Problems) -> None:
+    """An arm whose batch size differs from the baseline's, and whose rate does not: what differs is more than the batch size."""
+    baseline = next((arm for arm in arms.values() if arm.baseline), None)
+    if baseline is None or any(waiver.rule == "unscaled-rate" for waiver in entry.waivers):
+        return
+    base = {stage.name: stage for stage in baseline.chain if stage.schedule is not None}
+    told: set[tuple[str, str]] = set()
+    for arm in arms.values():
+        for stage in arm.chain:
+            other = base.get(stage.name)
+            if stage.schedule is None or other is None or other.schedule is None or (arm.base, stage.name) in told:
+                continue
+            mine, theirs = stage.schedule, other.schedule
+            if mine.batch_size == theirs.batch_size or mine.peak_lr() != theirs.peak_lr():
+                continue
+            told.add((arm.base, stage.name))
+            text = (
+                f"`{stage.name}` has batches of {mine.batch_size} in `{arm.base}` and of {theirs.batch_size} in `{baseline.base}`,"
+                f" and the same rate of {mine.peak_lr():g}"
+            )
+            hint = "`lr: {base: ..., per: ...}` scales it; or allow it: {rule: unscaled-rate, why: ...}"
+            problems.add(Problem("unscaled-rate", text, arm.place, f"arms.{arm.base}", hint=hint, severity=Severity.WARNING))
 
 
 def _replicates(claim: Claim, arms: MappingType[str, CheckedArm]) -> int | None:

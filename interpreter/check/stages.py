@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 from interpreter import catalog
 from interpreter.check.fitting import evaluated_metrics, fits_together
 from interpreter.check.origins import Origins
-from interpreter.check.trees import STAGE_PARTS, UNREAD, Trees
+from interpreter.check.trees import MAX_INSIDE, STAGE_PARTS, UNREAD, Trees
 from interpreter.check.types import CheckedStage, Scores
 from interpreter.errors import Place, Problem, Problems
 from interpreter.source.nodes import Mapping, Node, Scalar, place_of, plain
@@ -49,6 +49,10 @@ class Stages:
         if node.place in trail:
             text = f"this {KINDS[plural]} is inside itself"
             self.problems.add(Problem("cycle", text, node.place, path.partition(".")[0], hint="name another one"))
+            return None
+        if len(trail) >= MAX_INSIDE:
+            text = f"more than {MAX_INSIDE} {plural} are inside one another"
+            self.problems.add(Problem("too-deep", text, node.place, path.partition(".")[0]))
             return None
         mapping = self.trees.component(plural, node, root, self.page)
         if mapping is None:

@@ -38,7 +38,7 @@ def points(arm: Mapping, path: str, problems: Problems) -> list[Point] | None:
         axes = _axes(alone, f"{path}.one_at_a_time", problems)
         found = [Point({POINT: AS_WRITTEN}), *itertools.chain.from_iterable(axes)]
         wrong = len(problems.found) > before
-        return None if wrong or _too_many(len(found), "", alone, f"{path}.one_at_a_time", problems) else found
+        return None if wrong or too_many(len(found), "", alone, f"{path}.one_at_a_time", problems) else found
     vary, zipped, listed = (arm.get(key) for key in ("vary", "zip", "points"))
     names = _factor_names([p for node in (vary, zipped) if isinstance(node, Mapping) for p in node.items])
     axes = []
@@ -51,7 +51,7 @@ def points(arm: Mapping, path: str, problems: Problems) -> list[Point] | None:
     if len(problems.found) > before:
         return None
     sizes = [len(axis) for axis in axes]
-    if _too_many(math.prod(sizes), " x ".join(map(str, sizes)), arm, path, problems):
+    if too_many(math.prod(sizes), " x ".join(map(str, sizes)), arm, path, problems):
         return None
     return [sum(chosen, Point()) for chosen in itertools.product(*axes)]
 
@@ -74,7 +74,8 @@ def _written(arm: Mapping, path: str, problems: Problems) -> None:
                     problems.add(Problem("factor-twice", text, member.keys[dotted], f"{path}.{key}", hint="keep one of them"))
 
 
-def _too_many(size: int, told: str, node: Node, path: str, problems: Problems) -> bool:
+def too_many(size: int, told: str, node: Node, path: str, problems: Problems) -> bool:
+    """Whether a sweep has too many points, which is told."""
     if size <= MAX_POINTS:
         return False
     place = node.place

@@ -15,6 +15,7 @@ from interpreter.spec.page import KINDS, PageText
 from interpreter.spec.typed import wrong_type
 
 ROOTS = (*KINDS, "stages", "seeds")
+MAX_INSIDE = 50  # names that lead from one to the next, and components inside one another
 UNREAD = "\0"  # the text of a stage that is defined elsewhere and can't be read: that was told, and chains may name it
 # Which key of a stage names a component of which kind.
 STAGE_PARTS = {
@@ -236,6 +237,10 @@ class Trees:
             self.problems.add(
                 Problem("cycle", f"`extends` leads back to itself: {' -> '.join([*trail, name])}", node.place, plural)
             )
+            return None
+        if len(trail) >= MAX_INSIDE:
+            text = f"`extends` goes on through more than {MAX_INSIDE} names"
+            self.problems.add(Problem("too-deep", text, node.place, plural, hint="write it out"))
             return None
         known = root.items.get(plural)
         assert isinstance(known, Mapping)

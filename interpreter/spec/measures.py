@@ -104,8 +104,6 @@ class Reference(Config):
 
     values: dict[str, float] = Field(min_length=1)
     """Measure's name -> value. Written flat on the page."""
-    source: str
-    """Where the number comes from."""
     split: str | None = None
     """The split it was measured on; a claim that compares another split is unfair."""
     data: str | None = None
@@ -114,3 +112,5 @@ class Reference(Config):
     """How many runs it is the mean of."""
     sd: float | None = Field(default=None, ge=0)
     """Their standard deviation, where known; without it the reference is taken as exact, and the verdict says so."""
+    source: str
+    """Where the number comes from."""

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from interpreter.check.arms import Arms
 
 
+MAX_TOGETHER = 1_000_000  # members of all groups of an arm
+
+
 def combined_arm(form: Config, name: str, node: Mapping, place: Place, arms: Arms) -> list[CheckedArm]:
     """The arm that `combine` makes: each stage of the other one that predicts, with groups of its seeds as replicates."""
     assert isinstance(form, Combine)
@@ -39,6 +42,10 @@ def combined_arm(form: Config, name: str, node: Mapping, place: Place, arms: Arm
         return []
     last = fits[-1]
     seeds = next((of.seeds[level] for level in of.levels if len(of.seeds[level]) > 1), of.seeds[last.name])
+    if form.groups == "sliding" and len(seeds) * form.members > MAX_TOGETHER:
+        text = f"{len(seeds):,} groups of {form.members:,} members are {len(seeds) * form.members:,} predictions to take together"
+        arms.problems.add(Problem("sweep-too-large", text, where, path, f"at most {MAX_TOGETHER:,}", hint="`groups: disjoint`"))
+        return []
     groups = tuple(groups_of(seeds, form))
     if not groups:
         text = f"{form.members} members, and `{form.combine}` has {len(seeds)} seed{'s' * (len(seeds) != 1)}"

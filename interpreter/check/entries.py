@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import re
 from collections.abc import Iterator
 from collections.abc import Mapping as MappingType
@@ -34,6 +36,9 @@ class Entries:
 
     def __init__(self, library: Library, page: PageText, problems: Problems) -> None:
         self.library, self.page, self.problems = library, page, problems
+        rows = lines_of(page.text)
+        ends = itertools.accumulate(len(row) + 1 for row in rows) if "\r" not in page.text else ()
+        self._starts = [0, *ends]  # where each line begins; only the first, where lines have other ends than usual
 
     def read(
         self, name: str, node: Mapping, place: Place, arms: MappingType[str, CheckedArm], names: list[str], select: Select
@@ -279,10 +284,11 @@ class Entries:
 
     def _within(self, place: Place, text: str) -> Place:
         """Where `text` stands in a text of several lines that begins at `place`."""
-        for line, row in enumerate(lines_of(self.page.text)[place.line - 1 :], place.line):
-            column = row.find(text, place.column - 1 if line == place.line else 0)
-            if column >= 0:
-                return Place(place.file, line, column + 1, len(text))
+        starts = self._starts
+        at = self.page.text.find(text, starts[place.line - 1]) if place.line <= len(starts) else -1
+        if at >= 0:
+            line = bisect.bisect_right(starts, at)
+            return Place(place.file, line, at - starts[line - 1] + 1, len(text))
         return place
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from interpreter.errors import Problem, Problems, Severity
 from interpreter.source.nodes import Mapping, Node, Scalar, kind_of
 from interpreter.spec.grammar import Adaptive
@@ -46,11 +48,11 @@ class Seeds:
 
     def _range(self, node: Node, path: str) -> tuple[int, ...]:
         if isinstance(node, Scalar) and type(node.value) is int and 1 <= node.value <= MAX_SEEDS:
-            return tuple(range(node.value))
+            return _seeds(0, node.value)
         if isinstance(node, Mapping) and set(node.items) == {"from", "n"}:
             first, n = (_count(node.items[key]) for key in ("from", "n"))
             if first is not None and n is not None and 1 <= n <= MAX_SEEDS:
-                return tuple(range(first, first + n))
+                return _seeds(first, n)
         if isinstance(node, Mapping) and {"min", "max"} & set(node.items):
             return self._adaptive(node, path)
         text = "seeds are a number of seeds, or where they begin and how many"
@@ -65,7 +67,13 @@ class Seeds:
             return (0,)
         text = f"adding seeds until claims are decided is not built yet: planned with the first {said.min}"
         self.problems.add(Problem("not-built-yet", text, node.place, path, severity=Severity.NOTE))
-        return tuple(range(said.min))
+        return _seeds(0, said.min)
+
+
+@lru_cache(maxsize=64)
+def _seeds(first: int, n: int) -> tuple[int, ...]:
+    """So many seeds; one tuple serves all arms, of which a sweep has many."""
+    return tuple(range(first, first + n))
 
 
 def _count(node: Node) -> int | None:

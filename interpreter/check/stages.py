@@ -24,7 +24,7 @@ from interpreter.spec.stages import At, Keep, Pick
 from interpreter.spec.typed import read, wrong_type
 
 T = TypeVar("T", bound=Config)
-_RUNS = ("fit", "evaluate")  # kinds of stages that this release can run; probes and scores are checked and planned
+_RUNS = ("fit", "evaluate", "score")  # kinds of stages that this release can run; probes are checked and planned
 
 
 class Stages:
@@ -237,6 +237,8 @@ class Stages:
     def _unbuilt(self, kind: str, parts: dict[str, Any], node: Mapping) -> tuple[str, ...]:
         """What of a stage can't be run yet, in words; where each was first asked for is remembered."""
         found = [] if kind in _RUNS else [(f"`{kind}` stages", kind)]
+        if kind == "score" and getattr(parts[kind], "subset", None) is not None:
+            found.append(("`subset` of what a `score` stage scores", kind))
         for key, part in parts.items():
             if part is None:
                 continue

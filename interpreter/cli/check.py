@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         problems += checked.problems
         entries += len(checked.entries)
         fine.append(checked)
-        register(project, checked)
+    register(project, *fine)
     models: list[str] = []
     if args.deep:
         from interpreter.cli.deep import examine  # asks another process: only when wanted

@@ -8,11 +8,11 @@ from interpreter.project import Project
 from interpreter.run.ledger import Ledger
 
 
-def register(project: Project, checked: CheckedPage) -> None:
-    """Note every claim of `checked` (by its hash) and its waivers, unless they are noted already."""
+def register(project: Project, *pages: CheckedPage) -> None:
+    """Note every claim of `pages` (by its hash) and their waivers, unless they are noted already."""
     lines = []
-    for entry in checked.entries:
-        common = {"entry": entry.id, "profile": checked.profile}
+    for profile, entry in ((checked.profile, entry) for checked in pages for entry in checked.entries):
+        common = {"entry": entry.id, "profile": profile}
         for claim in entry.entry.claims:
             lines.append({"kind": "claim", **common, "claim": claim.name, "hash": claim.hash})
         for waiver in entry.entry.waivers:

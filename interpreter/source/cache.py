@@ -25,7 +25,7 @@ def recall(folder: Path, text: str, shown: str) -> Mapping | None:
     try:
         data = json.loads(_file(folder, text).read_text("utf-8"))
         tree = _restore(data, shown)
-    except (OSError, ValueError, TypeError, IndexError, RecursionError):
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
     return tree if isinstance(tree, Mapping) else None
 

@@ -56,9 +56,8 @@ def load(path: Path, shown: str, problems: Problems, cache: Path | None = None) 
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        row = data[data.rfind(b"\n", 0, error.start) + 1 : error.start]
-        column = len(row.decode("utf-8-sig" if line == 1 else "utf-8")) + 1
+        rows = lines_of(data[: error.start].decode("utf-8-sig"))
+        line, column = len(rows), len(rows[-1]) + 1
         problems.add(
             Problem(
                 "not-utf8",

@@ -43,12 +43,8 @@ class Config(BaseModel):
         """Drop keys whose value is `off`, where `off` isn't a value of the field itself: the default then holds."""
         if not isinstance(data, dict):
             return data
-        literal_off = cls._fields_with_off()
+        literal_off = _fields_with_off(cls)
         return {k: v for k, v in data.items() if not (v == OFF and isinstance(v, str) and k not in literal_off)}
-
-    @classmethod
-    def _fields_with_off(cls) -> frozenset[str]:
-        return frozenset(name for name, f in cls.model_fields.items() if "'off'" in repr(f.annotation))
 
 
 def description(cls: type[Config], field: str) -> str:
@@ -76,6 +72,11 @@ def _docstrings(owner: type[Config]) -> dict[str, str]:
             assert isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
             found[this.target.id] = inspect.cleandoc(str(following.value.value))
     return found
+
+
+@cache
+def _fields_with_off(cls: type[Config]) -> frozenset[str]:
+    return frozenset(name for name, f in cls.model_fields.items() if "'off'" in repr(f.annotation))
 
 
 class Component(Config):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -91,7 +92,7 @@ class Library:
 
     def _read_notebook(self, name: str) -> tuple[Notebook | None, Problems]:
         problems, path = Problems(), self.project.specs / "notebooks" / f"{name}.yaml"
-        if not path.is_file():
+        if not os.path.isfile(path):  # which, unlike pathlib's, takes a name too long for a file as that of none
             return None, problems
         shown = self.shown(path)
         tree, self.texts[shown] = load(path, shown, problems)

@@ -150,6 +150,10 @@ class At(Config):
     and_: Literal["best", "last"] | list[Literal["best", "last"]] | None = Field(default=None, alias="and")
     """Also these."""
 
+    def count(self, epochs: int) -> int:
+        """How many epochs are named, in a fit of so many."""
+        return len(range(self.from_, (self.to or epochs) + 1, self.every))
+
     def rules(self, epochs: int) -> tuple[str, ...]:
         """The checkpoints' names in a fit of so many epochs, in order."""
         named = [self.and_] if isinstance(self.and_, str) else self.and_ or []

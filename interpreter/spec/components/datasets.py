@@ -228,8 +228,8 @@ class ImageFolder(LabelBudget):
     classes: Annotated[list[str], Field(min_length=2)] | None = None
     """Class folders in class order; others are left out. Absent: all folders of all roots, by sorted name."""
     normalize: Normalize | Literal["computed"] | None = None
-    """Constants for each colour; `computed` takes them from the training split, before a label budget, and records them.
-    Absent: images are only scaled to 0..1."""
+    """Constants for each colour; `computed` takes them from the training split, before a label budget or a subset, and records
+    them. Absent: images are only scaled to 0..1."""
     augment: Augment | None = None
     """Random changes of training images. Absent: none."""
     val: ValFromTrain | None = None

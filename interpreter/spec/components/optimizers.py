@@ -48,6 +48,10 @@ class OptimizerBase(Component):
         """The peak learning rate at a batch size."""
         return self.lr.at(batch_size) if isinstance(self.lr, LinearRate) else self.lr
 
+    def has_momentum(self) -> bool:
+        """Whether the optimizer has a momentum, or betas, the first of which is one."""
+        return bool({"momentum", "betas"} & set(type(self).model_fields))
+
 
 class Betas(OptimizerBase):
     """What the family of Adam has."""

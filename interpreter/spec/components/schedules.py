@@ -1,11 +1,14 @@
 """How a fit is optimized: epochs, batch size, optimizer, learning rate over time, clipping, precision, early stopping.
 
-The learning rate is a closed form of the step (see `interpreter/parts/optim/rate.py`), never a recursion.
+The learning rate is a closed form of the step (see `interpreter/parts/optim/rate.py`), never a recursion; what `plateau`
+multiplies it by follows the metric it watches, and is kept in checkpoints.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
@@ -67,6 +70,14 @@ class RateRule(Component):
             raise ValueError("`from` is where a warm-up starts, and there is no `warmup`")
         return self
 
+    def misfit(self, epochs: int, peak: float) -> str:
+        """Why the rule can't be laid over so many epochs with this peak rate, "" where it can."""
+        if isinstance(self.warmup, int) and self.warmup > epochs:
+            return f"a warm-up of {self.warmup} epochs is longer than the fit of {epochs}"
+        if self.from_ > peak:
+            return f"the warm-up starts from {self.from_:g}, above the peak of {peak:g}"
+        return ""
+
 
 class Constant(RateRule):
     """The peak throughout, after the warm-up."""
@@ -88,6 +99,12 @@ class Step(RateRule):
         if any(b <= a for a, b in zip(self.at, self.at[1:], strict=False)):
             raise ValueError("`at` must be ascending epochs, each once")
         return self
+
+    def misfit(self, epochs: int, peak: float) -> str:
+        """Also a drop at or after the end."""
+        if self.at[-1] >= epochs:
+            return f"the rate drops at epoch {self.at[-1]}, and the fit ends at {epochs}: it would never happen"
+        return super().misfit(epochs, peak)
 
 
 class Cosine(RateRule):
@@ -116,7 +133,7 @@ class Polynomial(RateRule):
 class OneCycle(RateRule):
     """Up to the peak and down again, step by step, while momentum goes the other way (Smith & Topin 2018).
 
-    Its rise is its `warmup`, with a start of its own.
+    Its rise is its `warmup`, with a start of its own. The first step is at `start`, the last at the floor.
     """
 
     built: ClassVar[bool] = False
@@ -141,7 +158,10 @@ class OneCycle(RateRule):
 
 
 class Cyclic(RateRule):
-    """Up and down between a low rate and the peak, again and again, in straight lines (Smith 2017)."""
+    """Up and down between a low rate and the peak, again and again, in straight lines (Smith 2017).
+
+    It begins low, and moves step by step. It has no `warmup`: that is what `up` is.
+    """
 
     built: ClassVar[bool] = False
 
@@ -155,9 +175,25 @@ class Cyclic(RateRule):
     times: Annotated[float, Field(gt=0, le=1)] = 1.0
     """What the height above low is multiplied by after each cycle; 0.5 halves it."""
 
+    @model_validator(mode="after")
+    def _own_rise(self) -> Cyclic:
+        if self.warmup not in (0, "0%", Steps(steps=0)):
+            raise ValueError("a cyclic rule rises by itself, over `up` epochs: leave `warmup` out")
+        return self
+
+    def misfit(self, epochs: int, peak: float) -> str:
+        """Also a rise as long as the fit: its top would be the step after the last."""
+        if self.up >= epochs:
+            return f"a rise of {self.up} epochs, and the fit has {epochs}: it would never reach the peak"
+        return super().misfit(epochs, peak)
+
 
 class Plateau(RateRule):
-    """The peak, multiplied by `times` whenever a metric has not improved for `patience` epochs."""
+    """The peak, multiplied by `times` whenever a metric has not improved for `patience` epochs.
+
+    An epoch is an improvement when it is better than the best so far by more than `min_delta`; one without a number is none.
+    After a drop the count begins anew, and the best stays what it was.
+    """
 
     built: ClassVar[bool] = False
 
@@ -174,6 +210,12 @@ class Plateau(RateRule):
     """Epochs after a drop that don't count."""
     floor: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """The rate never falls below this fraction of the peak."""
+
+    def misfit(self, epochs: int, peak: float) -> str:
+        """Also a patience that the fit is too short for."""
+        if self.patience >= epochs:
+            return f"a patience of {self.patience} epochs, and the fit has {epochs}: the rate would never drop"
+        return super().misfit(epochs, peak)
 
 
 AnyRateRule = Annotated[
@@ -241,15 +283,8 @@ class Schedule(Config):
 
     @model_validator(mode="after")
     def _rate_fits(self) -> Schedule:
-        rule = self.lr_schedule
-        if isinstance(rule.warmup, int) and rule.warmup > self.epochs:
-            raise ValueError(f"a warm-up of {rule.warmup} epochs is longer than the fit of {self.epochs}")
-        if rule.from_ > self.peak_lr():
-            raise ValueError(f"the warm-up starts from {rule.from_:g}, above the peak of {self.peak_lr():g}")
-        if isinstance(rule, Step) and rule.at[-1] >= self.epochs:
-            raise ValueError(f"the rate drops at epoch {rule.at[-1]}, and the fit ends at {self.epochs}: it would never happen")
-        if isinstance(rule, Cyclic) and rule.up > self.epochs:
-            raise ValueError(f"a rise of {rule.up} epochs is longer than the fit of {self.epochs}: it would never reach the peak")
+        if text := self.misfit(self.lr_schedule, self.epochs, self.peak_lr()):
+            raise ValueError(text)
         if self.accumulate > self.batch_size:
             raise ValueError(f"a batch of {self.batch_size} can't be worked through in {self.accumulate} parts")
         return self
@@ -257,3 +292,28 @@ class Schedule(Config):
     def peak_lr(self) -> float:
         """The peak learning rate: `lr` as written, or scaled with the batch size."""
         return self.optimizer.peak_lr(self.batch_size)
+
+    def misfit(self, rule: RateRule, epochs: int, peak: float) -> str:
+        """Why a rate rule, this schedule's or a phase's own, can't be laid over so many epochs, "" where it can."""
+        if isinstance(rule, OneCycle) and rule.momentum is not None and not self.optimizer.has_momentum():
+            return (
+                f"a one-cycle rule with `momentum` needs an optimizer that has one, or betas, and {self.optimizer.type} has not"
+            )
+        return rule.misfit(epochs, peak)
+
+    def lr_patterns(self, groups: Iterable[str]) -> dict[str, str]:
+        """Which key of `lr_times` each of the model's named groups goes by; groups that none names are left out.
+
+        Raises: ValueError, in words, for a key that names no group, and for a group that several keys name.
+        """
+        found: dict[str, str] = {}
+        groups = tuple(groups)
+        for pattern in self.lr_times:
+            named = [group for group in groups if fnmatchcase(group, pattern)]
+            if not named:
+                raise ValueError(f"`lr_times` names `{pattern}`, and no group of the model is called so")
+            for group in named:
+                if group in found:
+                    raise ValueError(f"`lr_times` names the group `{group}` twice, as `{found[group]}` and as `{pattern}`")
+                found[group] = pattern
+        return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -48,8 +48,9 @@ class ScoredBy(Config):
 
 
 class Growth(Config):
-    """A share that grows while the fit goes on: a curriculum within one stage."""
+    """A share that grows while the fit goes on: a curriculum within one stage. Each epoch has one batch at the least."""
 
+    built: ClassVar[bool] = False
     model_config = ConfigDict(serialize_by_alias=True)
 
     from_: Share = Field(alias="from")
@@ -75,7 +76,9 @@ class Growth(Config):
 class Subset(Config):
     """Part of the training examples, by difficulty: 1 - probability of the true class, averaged over an example's scores.
 
-    Ties are broken by the order of the dataset. How many examples remain is recorded.
+    Shares are of what a label budget leaves, rounded to whole examples, halves up. Ties are broken by the order of the
+    dataset. How many examples remain, and of which classes, is recorded. Computed normalization is that of the whole training
+    split, so that arms with and without a subset see the same numbers.
     """
 
     easiest: Share | Growth | None = None
@@ -102,5 +105,5 @@ class Subset(Config):
 class Scored(Dataset):
     """A dataset whose training examples keep their names from run to run, so that earlier scores can choose among them."""
 
-    subset: Subset | None = since(1, None, neutral=None, built=False)
+    subset: Subset | None = since(1, None, neutral=None)
     """Only part of the training examples, by an earlier run's scores: {easiest: 40%, scored_by: {result: ...}}."""

@@ -11,7 +11,7 @@ from interpreter.check.types import CheckedArm, CheckedEntry, CheckedPage
 from interpreter.errors import Place, Problem, Problems, Severity
 from interpreter.source.nodes import Mapping, Scalar
 from interpreter.spec.library import Library
-from interpreter.spec.names import ArmRef
+from interpreter.spec.names import ArmRef, did_you_mean
 from interpreter.spec.page import KINDS, PageText
 
 
@@ -137,6 +137,13 @@ class Checker:
         if found is None:
             text, hint = f"there is no entry `{ref.date}/{ref.entry}`", self.library.near(ref.date, ref.entry)
             self.problems.add(Problem("unknown-entry", text, place, got=str(ref), hint=hint))
+            return None
+        profiles = found[1].get("profiles")
+        known = list(profiles.items) if isinstance(profiles, Mapping) else []
+        if self.profile and self.profile not in known:
+            text = f"`{ref.date}/{ref.entry}` has no profile `{self.profile}`, and a profile carries through references"
+            hint = did_you_mean(self.profile, known) if known else "give that entry one, be it empty: {laptop: {}}"
+            self.problems.add(Problem("unknown-profile", text, place, got=str(ref), hint=hint))
             return None
         return self._arms_of(found[0], ref.entry, found[1]).selected(ArmRef("", "", ref.arm, ref.point), place)
 

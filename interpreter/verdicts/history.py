@@ -86,6 +86,7 @@ class History:
     def __init__(self, project: Project, plan: Plan) -> None:
         self._project = project
         self._facts = _facts(project, plan.stages)
+        self._alike = {key: (stage.kind, stage.name) for key, stage in plan.stages.items()}
         self._curves: dict[tuple[str, ...], dict[str, Curve]] = {}
         self._asked: dict[tuple[str, ...], set[str]] = {}
 
@@ -108,8 +109,11 @@ class History:
     def _read(self, sql: str, names: tuple[str, ...], keys: Iterable[str]) -> Mapping[str, Curve]:
         known = self._curves.setdefault((sql, *names), {})
         asked = self._asked.setdefault((sql, *names), set())
-        missing = sorted(set(keys) - asked)
-        if missing:
+        wanted = set(keys) - asked
+        if wanted:
+            # What is read of one arm is soon read of the others: all stages of the same name are asked for at once.
+            names_of = {self._alike.get(key) for key in wanted}
+            missing = sorted(wanted | {key for key, alike in self._alike.items() if alike in names_of and key not in asked})
             asked.update(missing)
             for key, epochs, values in query(self._project, sql, (*names, missing)).rows:
                 numbers = np.array([np.nan if v is None else v for v in values], dtype=np.float64)

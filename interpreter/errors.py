@@ -130,16 +130,18 @@ class Problems:
     """Collects problems while a page is read, so that all of them are told at once."""
 
     found: list[Problem] = field(default_factory=list)
+    _told: dict[Place, dict[tuple[str, str], None]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def add(self, problem: Problem) -> None:
         """Keep `problem`, once: the same words at the same place are one problem, however many paths lead there.
 
         A word that is no value at all (an alias, a number out of range) is told as that, and not again as a wrong value.
         """
-        for other in self.found:
-            same_place = problem.place is not None and other.place == problem.place
-            if same_place and (other.code in _NO_VALUE or (other.code, other.message) == (problem.code, problem.message)):
+        if problem.place is not None:
+            told = self._told.setdefault(problem.place, {})
+            if (problem.code, problem.message) in told or any(code in _NO_VALUE for code, _ in told):
                 return
+            told[problem.code, problem.message] = None
         self.found.append(problem)
 
     @property

@@ -151,6 +151,9 @@ class Chains:
                 if len(self.problems.found) > told:
                     break  # one checkpoint that isn't kept tells what is wrong with a range of them
             return replace(stage, at=tuple(rules), model=fitted.model, model_name=fitted.model_name, model_place=stage.place)
+        if stage.kind == "score" and fitted.objective is not None and fitted.objective.task == "regression":
+            text = f"`{stage.name}` scores by the probability of the true class, and `{fitted.name}` predicts numbers"
+            self.problems.add(Problem("objective-misfit", text, place, self.path, hint="score after a fit over classes"))
         probed = any(s.kind == "probe" for s in before[before.index(fitted) :])
         rule = stage.checkpoint or ("picked" if probed else "best")
         if not probed:

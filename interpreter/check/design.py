@@ -66,10 +66,8 @@ def _rates(node: Mapping, entry: Entry, arms: MappingType[str, CheckedArm], prob
             if mine.batch_size == theirs.batch_size or mine.peak_lr() != theirs.peak_lr():
                 continue
             told.add((arm.base, stage.name))
-            text = (
-                f"`{stage.name}` has batches of {mine.batch_size} in `{arm.base}` and of {theirs.batch_size} in `{baseline.base}`,"
-                f" and the same rate of {mine.peak_lr():g}"
-            )
+            sizes = f"{mine.batch_size} in `{arm.base}` and of {theirs.batch_size} in `{baseline.base}`"
+            text = f"`{stage.name}` has batches of {sizes}, and the same rate of {mine.peak_lr():g}"
             hint = "`lr: {base: ..., per: ...}` scales it; or allow it: {rule: unscaled-rate, why: ...}"
             problems.add(Problem("unscaled-rate", text, arm.place, f"arms.{arm.base}", hint=hint, severity=Severity.WARNING))
 

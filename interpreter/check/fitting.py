@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from interpreter.check.types import CheckedStage
-from interpreter.errors import Problem, Problems
+from interpreter.errors import Problem, Problems, Severity
 from interpreter.source.nodes import Mapping, Scalar, Sequence, place_of
 from interpreter.spec.metrics import METRICS
 from interpreter.spec.names import did_you_mean
@@ -34,6 +34,8 @@ def fits_together(stage: CheckedStage, node: Mapping, path: str, problems: Probl
             path,
             problems,
         )
+    if stage.average is not None and stage.average.swa is not None and stage.schedule is not None:
+        _averages(stage, node, path, problems)
     if stage.kind == "fit":
         _chosen(stage, node, stage.keep.best, "the best checkpoint can't be chosen by", "keep.best", path, problems)
     elif stage.pick is not None:
@@ -45,6 +47,19 @@ def fits_together(stage: CheckedStage, node: Mapping, path: str, problems: Probl
         if isinstance(item, Scalar) and item.text not in stage.objective.metrics:
             text, hint = f"this objective has no metric `{item.text}`", did_you_mean(item.text, stage.objective.metrics)
             problems.add(Problem("unknown-metric", text, item.place, f"{path}.metrics", got=item.text, hint=hint))
+
+
+def _averages(stage: CheckedStage, node: Mapping, path: str, problems: Problems) -> None:
+    """The mean over the last epochs needs these epochs."""
+    assert stage.average is not None and stage.average.swa is not None and stage.schedule is not None
+    place, last, epochs = place_of(node, ("average", "swa")), stage.average.swa, stage.schedule.epochs
+    if last > epochs:
+        text = f"the last {last} epochs are averaged, and `{stage.name}` has {epochs}"
+        problems.add(Problem("bad-value", text, place, f"{path}.average.swa", f"at most {epochs}", str(last)))
+    elif stage.schedule.early_stopping is not None:
+        text = f"`{stage.name}` may stop before its last {last} epochs, and would then have no average"
+        hint = "`average: {ema: ...}` has one from the first step on"
+        problems.add(Problem("early-average", text, place, f"{path}.average.swa", hint=hint, severity=Severity.WARNING))
 
 
 def evaluated_metrics(asked: list[str] | None, node: Mapping, path: str, problems: Problems) -> None:

@@ -42,8 +42,13 @@ def run(args: argparse.Namespace) -> int:
         except UsageError:
             show_problems(problems)  # what was found is told, though torch can't be asked
             raise
-        problems += found
-        wrong += len(found)
+    else:
+        from interpreter.cli.phases import arms_of, misfits
+        from interpreter.run.facts import cached
+
+        found = misfits([arm for page in fine for arm in arms_of(page)], lambda request: cached(project, request))
+    problems += found
+    wrong += len(found)
     if args.format == "json":
         for problem in sorted(problems, key=Problem.order):
             print(json.dumps(as_json(problem), ensure_ascii=False))

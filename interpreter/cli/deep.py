@@ -84,13 +84,22 @@ def _use(stage: CheckedStage) -> Use | None:
     return Use(name, Request(settings(model), settings(head), data.shape, outputs, model.component_version), assumed=assumed)
 
 
+def request_of(stage: CheckedStage) -> tuple[Request | None, str]:
+    """What is asked to look at the model of a stage; None with why not, where it can't be or there is none."""
+    use = _use(stage)
+    return (None, "it has no model") if use is None else (use.request, use.skipped)
+
+
 def examine(project: Project, pages: list[CheckedPage], form: str) -> tuple[list[Problem], list[str]]:
-    """A Problem for each place of a model that can't be built, and lines about the rest: a table a page, or JSON objects.
+    """A Problem for each model that can't be built or has not got what is named; lines about the rest: tables, or JSON objects.
 
     Raises: UsageError when torch can't be asked at all.
     """
     by_page = [(page, uses_of(page)) for page in pages]
+    from interpreter.cli.phases import arms_of, misfits  # it reads this module
+
     facts, problems = look(project, [use for _, uses in by_page for use in uses])
+    problems += misfits([arm for page in pages for arm in arms_of(page)], lambda request: facts.get(request.key))
     lines: list[str] = []
     for page, uses in by_page:
         if form == "json":

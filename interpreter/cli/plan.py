@@ -10,6 +10,7 @@ from typing import Any
 
 from interpreter.check.types import CheckedArm
 from interpreter.cli import deep
+from interpreter.cli.phases import misfits
 from interpreter.cli.session import Session, open_session, show_problems
 from interpreter.errors import PageError, Problem
 from interpreter.plan.differences import span
@@ -25,7 +26,7 @@ _REASONS = 3  # reasons for one fate of one stage that are told one by one
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what a run would do, and how many parameters its models have where that is known; 2 when one can't be built."""
+    """Print what a run would do, and how many parameters its models have where that is known; 2 when one does not fit."""
     session = open_session(args)
     register(session.project, session.checked)
     forecasts = forecast(session.project, session.plan)
@@ -35,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
         facts, refused = deep.look(session.project, uses)
     else:
         facts = deep.known(session.project, uses)
+    refused += misfits(_arms(session), lambda request: facts.get(request.key))
     if args.format == "json":
         requests = deep.requests_by_stage(session.plan, session.checked)
         known = {key: facts.get(request.key) for key, request in requests.items()}

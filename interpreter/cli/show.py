@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -13,10 +14,12 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from interpreter.check.types import CheckedArm, CheckedEntry, CheckedStage
 from interpreter.check.written import Leaf, Values, part, values
 from interpreter.cli.origin import Origins
+from interpreter.cli.phases import Known, phases
 from interpreter.cli.session import Session, library_of, open_session, project_of, read
 from interpreter.errors import Place, UsageError
 from interpreter.plan.points import factors, levels
 from interpreter.plan.types import ArmPlan, EntryPlan, Plan, Stage
+from interpreter.run.facts import cached
 from interpreter.spec.base import Config
 from interpreter.spec.claims import Claim
 
@@ -81,11 +84,20 @@ def resolved(session: Session, *, whole: bool = False) -> dict[str, Any]:
     """
     plan = session.plan
     entries = {entry.id: entry for entry in session.checked.entries}
-    shown = {entry.id: _entry(entries[entry.id], entry, plan, whole) for entry in plan.entries}
+    seen = _Seen(plan, lambda request: cached(session.project, request))
+    shown = {entry.id: _entry(entries[entry.id], entry, seen, whole) for entry in plan.entries}
     return {"page": plan.page, "profile": plan.profile or "full scale", "entries": shown}
 
 
-def _entry(checked: CheckedEntry, planned: EntryPlan, plan: Plan, whole: bool) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What is known besides the page: its plan, and its models where they have been looked at."""
+
+    plan: Plan
+    known: Known
+
+
+def _entry(checked: CheckedEntry, planned: EntryPlan, seen: _Seen, whole: bool) -> dict[str, Any]:
     entry = checked.entry
     bases: dict[str, list[ArmPlan]] = {}
     for arm in planned.arms:
@@ -95,7 +107,7 @@ def _entry(checked: CheckedEntry, planned: EntryPlan, plan: Plan, whole: bool) -
     for base, points in bases.items():
         few = whole or len(points) <= _SHOWN
         for arm in points if few else points[:1]:
-            arms[arm.name] = _arm(checked.arms[arm.name], arm, plan)
+            arms[arm.name] = _arm(checked.arms[arm.name], arm, seen)
         if not few:
             varied = {name: levels(points, name) for name in factors(points)}
             arms[f"{base}[*]"] = {"points": len(points), "shown": f"the first; all with --arm {base}", "factors": varied}
@@ -139,7 +151,7 @@ def _claim(claim: Claim) -> dict[str, Any]:
     return out | ({"why": claim.why} if claim.why else {})
 
 
-def _arm(checked: CheckedArm, arm: ArmPlan, plan: Plan) -> dict[str, Any]:
+def _arm(checked: CheckedArm, arm: ArmPlan, seen: _Seen) -> dict[str, Any]:
     out: dict[str, Any] = {"baseline": arm.baseline}
     if arm.factors:
         out["factors"] = dict(arm.factors)
@@ -149,12 +161,13 @@ def _arm(checked: CheckedArm, arm: ArmPlan, plan: Plan) -> dict[str, Any]:
     else:  # groups of other trials, or what a file has, are written nowhere
         out["seeds"] = seeds if checked.chain[0].kind in ("combine", "import") else Leaf(seeds, checked.seeds_place)
     keys = arm.trials[0].stages
-    out["stages"] = {name: _stage(stage, key, plan) for stage, (name, key) in zip(checked.chain, keys, strict=True)}
+    out["stages"] = {name: _stage(stage, key, seen) for stage, (name, key) in zip(checked.chain, keys, strict=True)}
     return out
 
 
-def _stage(stage: CheckedStage, key: str, plan: Plan) -> dict[str, Any]:
+def _stage(stage: CheckedStage, key: str, seen: _Seen) -> dict[str, Any]:
     """One stage with every setting that decides it: what it reads, then its parts, as its page writes them."""
+    plan = seen.plan
     planned = plan.stages[key]
     out: dict[str, Any] = {"kind": stage.kind, "key": key, "inputs": _inputs(planned, plan)}
     if stage.rerun:
@@ -172,6 +185,8 @@ def _stage(stage: CheckedStage, key: str, plan: Plan) -> dict[str, Any]:
         value, node = part(stage, name)
         if value is not None:
             out[name] = values(value, node)
+        if name == "thaw" and (found := phases(stage, seen.known, plan.page)) is not None:
+            out["phases"] = found
     if stage.unbuilt:
         out["not_built_yet"] = list(stage.unbuilt)
     return out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from interpreter import catalog
 from interpreter.errors import StageFailed
 from interpreter.parts.contract import Data, Model, Objective
+from interpreter.parts.datasets.curriculum import with_subset
 from interpreter.parts.models.head import build_head
 from interpreter.parts.optim import optimizers, rate
 from interpreter.parts.random import derive
@@ -23,19 +24,29 @@ from interpreter.spec.base import Config, identity
 from interpreter.spec.components.contract import Model as ModelConfig
 from interpreter.spec.components.models import Head
 from interpreter.spec.components.schedules import Schedule
+from interpreter.spec.components.subsets import Scored
+from interpreter.spec.thawing import PhaseOf
 
 Settings = Mapping[str, Any]
 ConfigType = TypeVar("ConfigType", bound=Config)
 
 
-def build_data(settings: Settings, source: Path | None, cache: Path) -> Data:
+def build_data(settings: Settings, source: Path | None, cache: Path, scores: Mapping[str, float] | None = None) -> Data:
     """The dataset that `settings` describe, read from the folder `source` (None for embedded data); `cache` may be thrown away.
 
-    Raises: DataMissing when the data is absent, unreadable or not what it should be.
+    `scores`: the difficulty of training examples by id, which a subset is chosen by.
+
+    Raises: DataMissing when the data is absent, unreadable or not what it should be; StageFailed for a subset that can't be
+    chosen by these scores.
     """
     config, build = _component("dataset", settings)
     data: Data = build(config, source, cache)
-    return data
+    subset = config.subset if isinstance(config, Scored) else None
+    if subset is None:
+        return data
+    if scores is None:
+        raise StageFailed("the training examples are chosen by scores, and none are given")
+    return with_subset(data, subset, scores)
 
 
 def build_objective(settings: Settings, data: Data) -> Objective:
@@ -65,13 +76,13 @@ def build_model(model_settings: Settings, head_settings: Settings, shape: tuple[
     return Model(encoder, head, features)
 
 
-def build_optimizer(settings: Settings, model: torch.nn.Module) -> torch.optim.Optimizer:
-    """The optimizer of a schedule's `settings` over all parameters of `model`, each in exactly one group.
+def build_optimizer(settings: Settings, model: torch.nn.Module, phases: Sequence[PhaseOf] = ()) -> torch.optim.Optimizer:
+    """The optimizer of a schedule's `settings` over `model`: all its parameters, or those that train in one of `phases`.
 
-    Groups carry a "name": "all", or "decay" and "no_decay" where weight decay spares some. Parameters frozen now are in them
-    too, so that groups are fixed for the life of a fit; what gets no gradient is neither stepped nor decayed.
+    Each is in exactly one named group, and groups are fixed for the life of a fit: parameters frozen now are in them too, since
+    what gets no gradient is neither stepped nor decayed.
     """
-    return optimizers.build(_valid(Schedule, settings), model)
+    return optimizers.build(_valid(Schedule, settings), model, phases)
 
 
 def rate_rule(settings: Settings, steps_per_epoch: int) -> Callable[[int], float]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 from torch import nn
+
+if TYPE_CHECKING:
+    from interpreter.parts.datasets.curriculum import Growing
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class Data:
     origin: str  # begins with "real", "embedded" or "generated"; in words, for the report
     findings: tuple[tuple[str, str], ...]  # (code, text)
     facts: Mapping[str, Any]  # plain data: n and class histogram of each split, normalization used
+    growing: Growing | None = None  # which examples of the train split each epoch has; None: all of them, always
 
 
 class Objective(Protocol):

@@ -70,7 +70,7 @@ def curves_figure(
     title = chart.title or "Learning curves: " + names([short_title(m) for m in metrics])
     if not who.arms:
         return Figure(name, "curves", title, chart.caption, "", notice="Nothing to draw: no arm has these values of its factors.")
-    wanted = {metric: _wanted(metric, who.arms, chart, plan, reader, entry.id, name) for metric in metrics}
+    wanted = {metric: wanted_in(metric, who.arms, chart, plan, reader, entry.id, name) for metric in metrics}
     everything = [w for ws in wanted.values() for w in ws]
     has = {(a, s) for a, s, _, _ in reader.available}
     if not any((w.arm, w.stage) in has for w in everything):
@@ -133,7 +133,7 @@ def curves_figure(
     )  # fmt: skip
 
 
-def _wanted(
+def wanted_in(
     metric: str, arms: Sequence[ArmPlan], chart: Chart, plan: Plan, reader: Reader, entry: str, name: str
 ) -> list[Wanted]:  # fmt: skip
     """Where `metric` is found in each arm. Raises: ReportError when it is nowhere although something was recorded."""
@@ -143,7 +143,7 @@ def _wanted(
         if chart.x == "stage_epoch" and not metric_ref(metric)[0]:
             shift = 0
             for link in arm.chain:
-                planned = _epochs(plan, arm, link)
+                planned = planned_epochs(plan, arm, link)
                 if planned:
                     found.append(Wanted(arm.name, link, split, metric_name, metric, shift))
                 shift += planned
@@ -185,9 +185,7 @@ def _drawn(facet: Facet, chart: Chart, who: Cast, wanted: Sequence[Wanted], read
         keys = {name: labels[name] if who.by_arm or name in ends else keys[name] for name in keys}
     # The band of an arm by itself is over seeds; beside quantiles over arms it would mean something else.
     band = "none" if crowd else chart.band
-    means = (
-        [_mean_row(r, band, labels, keys) for r in reader.means(alone, who.seeds, chart.epochs, chart.smooth)] if alone else []
-    )
+    means = [mean_row(r, band, labels, keys) for r in reader.means(alone, who.seeds, chart.epochs, chart.smooth)] if alone else []
     raw = reader.seeds(alone, who.seeds, chart.epochs) if chart.raw == "faint" and alone and not crowd else []
     if crowd:
         many = [w for w in asked if w.arm in family_of]
@@ -196,7 +194,7 @@ def _drawn(facet: Facet, chart: Chart, who: Cast, wanted: Sequence[Wanted], read
     look = _crowd_look(
         who, crowd, [who.keys[w.arm] for w in alone if w.arm not in ends], [labels[a] for a in ends], family_of, ends
     )
-    return Drawn(means, [_seed_row(r, labels, keys) for r in raw], look if crowd else who.look, len(family_of))
+    return Drawn(means, [seed_row(r, labels, keys) for r in raw], look if crowd else who.look, len(family_of))
 
 
 def _crowd_look(
@@ -247,7 +245,8 @@ def _merged(looks: Sequence[Look]) -> Look:
     return Look(tuple(labels), tuple(tints), tuple(dashes), tuple(shapes))
 
 
-def _epochs(plan: Plan, arm: ArmPlan, stage: str) -> int:
+def planned_epochs(plan: Plan, arm: ArmPlan, stage: str) -> int:
+    """Epochs that a stage of an arm was planned with; 0 for what does not train."""
     for trial in arm.trials:
         for name, key in trial.stages:
             if name == stage and key in plan.stages:
@@ -273,7 +272,7 @@ def _of(rows: Sequence[dict[str, Any]], metric: str, every: int, by_arm: bool) -
     ]
 
 
-def _mean_row(row: dict[str, Any], band: str, labels: Mapping[str, str], keys: Mapping[str, str]) -> dict[str, Any]:
+def mean_row(row: dict[str, Any], band: str, labels: Mapping[str, str], keys: Mapping[str, str]) -> dict[str, Any]:
     """A row of the page: the mean, and the band's ends (None where there is none)."""
     half = None
     if band != "none" and row["sd"] is not None and row["n"] > 1:
@@ -291,7 +290,8 @@ def _spread_row(row: dict[str, Any]) -> dict[str, Any]:
             "arm": family, "key": family}  # fmt: skip
 
 
-def _seed_row(row: dict[str, Any], labels: Mapping[str, str], keys: Mapping[str, str]) -> dict[str, Any]:
+def seed_row(row: dict[str, Any], labels: Mapping[str, str], keys: Mapping[str, str]) -> dict[str, Any]:
+    """A row of the page: one seed's value (None where it is not finite)."""
     value = row["value"] if row["value"] is not None and math.isfinite(row["value"]) else None
     return {"asked": row["asked"], "stage": row["stage"], "seed": row["seed"], "x": row["x"], "value": value,
             **_who(row["arm"], labels, keys)}  # fmt: skip

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from interpreter.plan.types import Plan
-from interpreter.report.cast import cast
 from interpreter.report.charts.palette import Look
 from interpreter.report.content import SECTIONS, Figure, Rows
 from interpreter.report.curvedata import curves_figure, default_metrics
 from interpreter.report.dotdata import measures_figure
 from interpreter.report.forestdata import forest_figure
 from interpreter.report.read import Reader
+from interpreter.report.scheduledata import schedule_figure
 from interpreter.report.sqldata import sql_figure
 from interpreter.spec.views import AnyChart, Chart, SqlChart
 from interpreter.verdicts.types import Judgement
@@ -70,9 +70,7 @@ def _figure(
         return curves_figure(name, chart, judgement, plan, reader, look, data)
     if chart.kind == "measures":
         return measures_figure(name, chart, judgement, reader, look, data)
-    cast(name, chart, judgement.entry, look)  # what it names is there, though it can't be drawn yet
-    title = chart.title or "Phases and learning rates"
-    return Figure(name, chart.kind, title, chart.caption, "", notice="Not drawn yet: this chart comes with schedules of phases.")
+    return schedule_figure(name, chart, judgement, plan, reader, look, data)
 
 
 def _free(name: str, taken: Mapping[str, Any]) -> str:

@@ -70,6 +70,11 @@ class Reader:
         return self._rows("kept")
 
     @cached_property
+    def phases(self) -> list[Record]:
+        """Phases of fits: arm, seed, stage, phase (from 0), began, ended (epochs from 1), groups, ended_by, best, ..."""
+        return self._rows("phases")
+
+    @cached_property
     def _baselines(self) -> dict[tuple[str, str, str, str], Record]:
         return {(r["arm"], r["stage"], r["split"], r["metric"]): r for r in self._rows("baselines")}
 
@@ -102,6 +107,10 @@ class Reader:
     def ends(self, wanted: Sequence[Wanted], seeds: Sequence[int] | None) -> list[Record]:
         """Where each arm's curve ends, lowest first: asked, arm, value."""
         return self._rows("ends", *_lists(wanted, seeds, None)[:7])
+
+    def rates(self, arms: Sequence[str], stages: Sequence[str], seeds: Sequence[int] | None) -> list[Record]:
+        """Learning rates of stages (`arms` and `stages` in step): arm, stage, seed, group, epochs and rates (lists in step)."""
+        return self._rows("rates", list(arms), list(stages), None if seeds is None else list(seeds))
 
     def entries(self, ids: Sequence[str]) -> list[Record]:
         """Other entries, those that are known: entry, title, stages, done, states (of verdicts, or None)."""

@@ -22,7 +22,7 @@ from interpreter.results import records
 from interpreter.results.connect import open_database, writer_lock
 from interpreter.results.load import Change, put_changes, remove_orphans
 from interpreter.results.pages import is_put, put_plan
-from interpreter.results.predictions import make_view
+from interpreter.results.predictions import make_views
 from interpreter.results.schema import is_current, migrate
 from interpreter.results.staging import chunk_of, stage_lines
 from interpreter.run.record import Record
@@ -144,7 +144,7 @@ def _put_plans(connection: duckdb.DuckDBPyConnection, project: Project, plans: S
     for plan in plans:
         put_plan(connection, project, plan, ids)
     remove_orphans(connection)
-    make_view(connection)
+    make_views(connection)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from interpreter.results.rows import hand_over, insert
 from interpreter.results.staging import Chunk
 from interpreter.run.events import Corrupt
 
-_EVENT_TABLES = ("metrics", "epochs", "resources", "baselines", "metric_tables", "phases", "findings", "datasets")
-_FILE_TABLES = ("checkpoints", "prediction_segments", "ingested")
-_RECORD_CODES = "('unreadable-record', 'unreadable-attempt', 'unreadable-predictions')"
+_EVENT_TABLES = ("metrics", "epochs", "resources", "baselines", "metric_tables", "phase_starts", "findings", "datasets")
+_FILE_TABLES = ("checkpoints", "prediction_segments", "score_files", "ingested")
+_RECORD_CODES = "('unreadable-record', 'unreadable-attempt', 'unreadable-predictions', 'unreadable-scores')"
 # A metric is split/name; what has no slash is of no split.
 _PARTS = "left(u.key, greatest(instr(u.key, '/') - 1, 0)) AS split, substr(u.key, instr(u.key, '/') + 1) AS metric"
 _ID = '"#" AS stage_id, attempt'
@@ -36,7 +36,9 @@ _EVENTS = {
         SELECT stage_id, attempt, {_PARTS}, u.value AS value
         FROM (SELECT {_ID}, unnest(map_entries(metrics)) AS u FROM staged WHERE kind = 'baseline')""",
     "metric_tables": f"SELECT {_AT}, split, name, value FROM staged WHERE kind = 'table'",
-    "phases": f"SELECT {_AT}, phase, trainable, why FROM staged WHERE kind = 'phase'",
+    "phase_starts": f"""
+        SELECT {_AT}, phase, groups, trainable, tensors, parameters, rate, restored + 1 AS restored, why
+        FROM staged WHERE kind = 'phase'""",
     "findings": f"SELECT {_AT}, code, coalesce(severity, 'warning') AS severity, text FROM staged WHERE kind = 'finding'",
     "datasets": f"""
         SELECT e.stage_id, e.attempt, e.name AS dataset, d.source, nullif(x.fingerprint, '') AS fingerprint, e.origin, e.facts
@@ -129,7 +131,7 @@ def put_changes(
     connection.execute(_STRANGE)
     _put_findings(connection, changes, [(i, "corrupt-line", _words(c.offset, c.text)) for i, c in corrupt])
     connection.execute(_FINALS)
-    for table, name in (("checkpoints", "checkpoints"), ("prediction_segments", "segments")):
+    for table, name in (("checkpoints", "checkpoints"), ("prediction_segments", "segments"), ("score_files", "scores")):
         insert(connection, table, [{"stage_id": c.stage_id, **row} for c in changes for row in getattr(c.found, name)])
     insert(connection, "ingested", [
         {"stage_id": c.stage_id, "bytes": c.chunk.end, "head": c.head, "signature": c.signature} for c in changes

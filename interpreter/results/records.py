@@ -17,7 +17,7 @@ from pyarrow import ArrowException, types
 from interpreter.errors import RecordError
 from interpreter.plan.types import Stage
 from interpreter.project import Project
-from interpreter.run.record import Record, read_json
+from interpreter.run.record import SCORES, Record, read_json
 from interpreter.run.status import status_of
 
 _KEY = re.compile(r"[0-9a-f]{16,64}")
@@ -37,6 +37,7 @@ class Found:
     attempts: list[Row] = field(default_factory=list)
     checkpoints: list[Row] = field(default_factory=list)
     segments: list[Row] = field(default_factory=list)
+    scores: list[Row] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -111,12 +112,14 @@ def read(project: Project, key: str, stage: Stage | None, attempts: list[str]) -
             "ended": done.get("why"), "finished": done.get("finished"), "best_metric": best.get("metric"),
             "best_value": None if value is None else float(value), "best_epoch": None if epoch is None else int(epoch) + 1,
         }  # fmt: skip
-        if row["kind"] in ("evaluate", "combine"):
+        if row["kind"] in ("evaluate", "combine", "score"):
             row["epochs"] = 1
     found = Found(row, problems=problems)
     found.attempts = list(_attempts(record, attempts, problems))
     found.checkpoints = list(_checkpoints(project, record, done))
     found.segments = list(_segments(project, record, done, problems))
+    if done and stage is not None and stage.kind == "score":
+        found.scores = list(_scores(project, record, str(stage.settings["name"]), problems))
     return found
 
 
@@ -174,6 +177,18 @@ def _segments(project: Project, record: Record, done: Mapping[str, Any], problem
                 "split": split, "path": _relative(project, record.predictions / split / name),
                 "targets": _relative(project, targets), "target_kind": "several" if several else "one",
             }  # fmt: skip
+
+
+def _scores(project: Project, record: Record, split: str, problems: list[tuple[str, str]]) -> Iterator[Row]:
+    path = record.predictions / split / SCORES
+    try:
+        names = pq.read_schema(path).names
+        if not {"row", "id", "difficulty"} <= set(names):
+            raise KeyError(f"columns {', '.join(names)}")
+    except (OSError, KeyError, ArrowException) as error:
+        problems.append(("unreadable-scores", f"scores of {split}: {_first_line(error)}"))
+        return
+    yield {"split": split, "path": _relative(project, path)}
 
 
 def _relative(project: Project, path: Path) -> str:

@@ -8,7 +8,7 @@ from importlib.resources import files
 import duckdb
 
 from interpreter.errors import RecordError
-from interpreter.results.predictions import make_view
+from interpreter.results.predictions import make_views
 
 
 @cache
@@ -31,7 +31,7 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     try:
         for name, sql in missing:
             if name.endswith("macros"):
-                make_view(connection)  # macros read the view predictions
+                make_views(connection)  # macros read the view predictions
             connection.execute(sql)
             connection.execute("INSERT INTO migrations VALUES (?, now()::TIMESTAMP)", [name])
         connection.execute("COMMIT")

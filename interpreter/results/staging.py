@@ -24,7 +24,8 @@ _TYPES = {
     "from": "VARCHAR", "carried": "VARCHAR[]", "why": "VARCHAR", "step": "BIGINT", "examples": "BIGINT", "phase": "INTEGER",
     "metrics": "MAP(VARCHAR, DOUBLE)", "rates": "MAP(VARCHAR, DOUBLE)", "resources": "MAP(VARCHAR, DOUBLE)",
     "split": "VARCHAR", "name": "VARCHAR", "value": "JSON", "code": "VARCHAR", "severity": "VARCHAR", "text": "VARCHAR",
-    "trainable": "VARCHAR[]", "origin": "VARCHAR", "facts": "JSON",
+    "trainable": "VARCHAR[]", "groups": "VARCHAR[]", "tensors": "INTEGER", "parameters": "BIGINT", "rate": "DOUBLE",
+    "restored": "INTEGER", "origin": "VARCHAR", "facts": "JSON",
 }  # fmt: skip
 _NUMBERS = frozenset({"NaN", "Infinity", "-Infinity"})
 _NO_EVENT = """SELECT 1 FROM staged WHERE "#" IS NULL OR kind IS NULL OR attempt IS NULL
@@ -144,6 +145,8 @@ def _faults(line: Mapping[str, Any]) -> Iterator[str]:
             right = isinstance(value, list) and all(isinstance(item, str) for item in value)
         elif type_ == "VARCHAR":
             right = isinstance(value, str)
+        elif type_ == "DOUBLE":
+            right = _number(value)
         else:
             right = isinstance(value, dict) and all(map(_number, value.values()))
         if not right:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from interpreter.spec.base import Config
-from interpreter.spec.components.schedules import AnyRateRule
+from interpreter.spec.components.schedules import AnyRateRule, Plateau
 from interpreter.spec.names import CHECKPOINT
 
 
@@ -52,8 +52,6 @@ class Start(Config):
 class Phase(Config):
     """One phase of a thaw with settings of its own; what it doesn't say is the stage's."""
 
-    built: ClassVar[bool] = False
-
     groups: list[str] | Literal["all"]
     """Named groups of the model that train from here on, globs allowed: [head, "layer4*"]; or all."""
     max_epochs: int | None = Field(default=None, ge=1)
@@ -68,6 +66,12 @@ class Phase(Config):
     """How the rate moves over the phase. Absent: the stage's rule goes on."""
     weight_decay: float | None = Field(default=None, ge=0)
     """Weight decay of what thaws here. Absent: the stage's."""
+
+    @model_validator(mode="after")
+    def _closed_form(self) -> Phase:
+        if isinstance(self.lr_schedule, Plateau):
+            raise ValueError("a plateau watches the whole fit: it belongs to the schedule, not to a phase")
+        return self
 
 
 class Layers(Config):
@@ -94,8 +98,6 @@ class Phases(Config):
 
 class Thaw(Config):
     """Which parameters train when. Absent: all of them, from the start."""
-
-    built: ClassVar[bool] = False
 
     by: Literal["none", "frozen"] | Layers | Phases = "none"
     """none: all train. frozen: only the head. {layers: k}, {tensors: k}: downward from the head. {phases: [...]}: by hand."""
@@ -124,12 +126,11 @@ class Thaw(Config):
 class Average(Config):
     """Averaged weights, kept beside the trained ones and evaluated in their place: exactly one of the two."""
 
-    built: ClassVar[bool] = False
-
     ema: float | None = Field(default=None, gt=0, lt=1)
-    """Exponential moving average: weight of the past at each step."""
+    """Exponential moving average: weight of the past at each step. Statistics of batch normalization are averaged likewise."""
     swa: int | None = Field(default=None, ge=1)
-    """Stochastic weight averaging: mean over the ends of this many last epochs."""
+    """Stochastic weight averaging: mean over the ends of this many last planned epochs. Until the first of them the trained
+    weights are evaluated; statistics of batch normalization are estimated anew, by a pass over training batches."""
 
     @model_validator(mode="after")
     def _one(self) -> Average:

@@ -1,1 +1,1 @@
-"""What a stage does, in the process that does it: fit and evaluate, by Lightning Fabric under one small loop; combine; import."""
+"""What a stage does, in the process that does it: fit, evaluate, score, by Lightning Fabric in a small loop; combine; import."""

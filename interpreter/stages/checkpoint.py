@@ -45,8 +45,8 @@ def epochs_of(record: Record) -> list[int]:
 def newest(record: Record, events_bytes: int) -> tuple[Checkpoint | None, list[str]]:
     """The latest checkpoint a stage can go on from, and in words why later ones are of no use.
 
-    Of use: readable, of this stage, made from events that are still there, and the checkpoint of the best epoch and the
-    predictions it names are there too.
+    Of use: readable, of this stage, made from events that are still there, and the checkpoints of the best epoch and of the one
+    that the next phase may begin with, and the predictions it names, are there too.
     """
     refused: list[str] = []
     for epoch in reversed(epochs_of(record)):
@@ -68,11 +68,14 @@ def _unfit(found: Checkpoint, record: Record, epoch: int, events_bytes: int) -> 
     if found["event_offset"] > events_bytes:
         return "events it goes with are lost"
     best = found["best"]
-    if best and best["epoch"] != epoch:
+    named = [("calls epoch {} the best", best["epoch"])] if best else []
+    named += [("may go back to epoch {}", needed) for needed in found.get("needs", [])]
+    for words, other in named:
         try:
-            load(record.checkpoint(best["epoch"]))
+            if other != epoch:
+                load(record.checkpoint(other))
         except StageFailed as error:
-            return f"it calls epoch {best['epoch'] + 1} the best: {error}"
+            return f"it {words.format(other + 1)}: {error}"
     gone = missing(record.predictions / "val", found["predictions"])
     return f"predictions are lost: {', '.join(gone)}" if gone else ""
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 import resource
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
 
+from interpreter.stages.phases import Thawing
+from interpreter.stages.rates import Rates
 from interpreter.stages.work import Event, finding
 
 OVERFIT_BY = 0.05  # of the lowest validation loss
 GROWTH_FACTOR, GROWTH_MB = 1.5, 200.0
+TINY_RATE = 100.0  # times below the rates of what trains already
 
 
 def of_optimizer(model: nn.Module, optimizer: Optimizer) -> list[Event]:
@@ -33,9 +36,9 @@ def of_optimizer(model: nn.Module, optimizer: Optimizer) -> list[Event]:
     return out
 
 
-def of_gradients(model: nn.Module, epoch: int) -> list[Event]:
-    """A finding when trainable parameters have no gradient after a step."""
-    none = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
+def of_gradients(model: nn.Module, names: Collection[str], epoch: int) -> list[Event]:
+    """A finding when trainable parameters of `names` have no gradient after a step."""
+    none = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None and name in names]
     if not none:
         return []
     return [finding(epoch, "no-gradient", f"the loss does not depend on: {few(none)}")]
@@ -82,6 +85,51 @@ def of_memory(first_mb: float, last_mb: float, end: int) -> list[Event]:
     return [finding(end, "memory-growth", f"memory grew from {first_mb:.0f} MB to {last_mb:.0f} MB while epochs repeated")]
 
 
+def of_phase_end(thawing: Thawing, why: str, epoch: int) -> list[Event]:
+    """A finding when patience ended a phase in the first epoch in which it could."""
+    if why != "patience" or not thawing.ended_at_once():
+        return []
+    counted = "its first epoch" if thawing.thaw.best == "phase" else "the best epoch of the phases before"
+    text = (
+        f"phase {thawing.clock.phase + 1} was ended by patience after {thawing.clock.epochs} epochs:"
+        f" none improved {thawing.thaw.monitor} on {counted}"
+    )
+    return [finding(epoch, "phase-ended-at-once", text)]
+
+
+def of_thawed_rate(rates: Rates, thawing: Thawing, epoch: int) -> list[Event]:
+    """A finding when what a phase thaws has a peak rate far below the peak rates of what trains already."""
+    now = thawing.clock.phase
+    peak = rates.peak(now)
+    trained = set(thawing.phase.parameters)
+    others = [phase.index for phase in thawing.phases[:now] if trained.intersection(phase.new)]
+    before = [found for index in others if (found := rates.peak(index)) is not None]
+    if peak is None or not before or peak * TINY_RATE > max(before) * (1 + 1e-9):
+        return []
+    what = few(thawing.phase.groups)
+    text = f"phase {now + 1} thaws {what} at a peak rate of {peak:g}; what was thawed before has {max(before):g}"
+    return [finding(epoch, "thawed-rate-tiny", text)]
+
+
+def of_phases(rates: Rates, thawing: Thawing, end: int, steps: int) -> list[Event]:
+    """Findings when the fit has ended before a phase began, or before a rate reached its peak."""
+    out: list[Event] = []
+    missed = thawing.phases[thawing.clock.phase + 1 :]
+    if missed:
+        which = (
+            f"phase {missed[0].index + 1} was"
+            if len(missed) == 1
+            else f"phases {missed[0].index + 1} to {len(thawing.phases)} were"
+        )
+        groups = few([group for phase in missed for group in phase.groups])
+        out.append(finding(end, "phase-never-reached", f"{which} never reached: after {end} epochs {groups} had not been thawed"))
+    for phase, highest, peak in rates.never_peaked(steps):
+        of = f"of phase {phase + 1} " if len(thawing.phases) > 1 else ""
+        text = f"the learning rate {of}never reached its peak of {peak:g}: it got as far as {highest:g}"
+        out.append(finding(end, "rate-never-peaked", text))
+    return out
+
+
 def rss_mb() -> float:
     """Memory this process holds now, in MB (its peak where the system does not say)."""
     try:
@@ -96,6 +144,6 @@ def _number(value: Any) -> float:
     return float(value) if value is not None else math.nan  # float() reads "NaN" and "Infinity"
 
 
-def few(names: list[str]) -> str:
+def few(names: Sequence[str]) -> str:
     """The first five names, and how many more there are."""
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

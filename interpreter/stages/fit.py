@@ -1,31 +1,37 @@
 """A fit: Lightning Fabric under one small loop, bit-identical on the CPU whether or not it was interrupted.
 
 At the end of an epoch, in this order: predictions, the epoch's events (synced), the checkpoint, removal of what it
-supersedes. So a checkpoint never names what is not on disk, and a later attempt goes on from the newest one.
+supersedes. So a checkpoint never names what is not on disk, and a later attempt goes on from the newest one. A phase that has
+ended is left at the beginning of the next epoch, so the checkpoint of an epoch always is what that epoch trained.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 
 from interpreter.errors import StageFailed
 from interpreter.parts import random
-from interpreter.parts.build import build_model, build_objective, rate_rule
+from interpreter.parts.build import build_model, build_objective
 from interpreter.parts.contract import Draw
+from interpreter.parts.optim.averages import Averages
 from interpreter.run.events import effective, read_events
 from interpreter.run.record import now
 from interpreter.spec.canonical import canonical
 from interpreter.stages import checkpoint as checkpoints
 from interpreter.stages import findings
 from interpreter.stages.batches import Batches, outputs_of, steps_of
-from interpreter.stages.judging import Progress, judge, lower_is_better, stops
-from interpreter.stages.module import TrainingUnit
+from interpreter.stages.judging import Progress, check_splits, judge, lower_is_better, stops
+from interpreter.stages.module import TrainingUnit, clip_arguments
+from interpreter.stages.phases import Thawing
 from interpreter.stages.predictions import Predictions, mode_of
+from interpreter.stages.rates import Rates
 from interpreter.stages.start import begin
 from interpreter.stages.work import Event, Stopped, Work, data_events, finding, table_events
 
@@ -43,7 +49,6 @@ class Fit:
         self.keep: Mapping[str, Any] = self.settings["keep"]
         self.progress = Progress()
         self.data = work.data()
-        self._check_keep()
         self.objective = build_objective(self.settings["objective"], self.data)
         self.fabric = work.fabric()
         made_of = (self.settings["model"], self.settings["head"], self.data.shape, self.objective.outputs)
@@ -51,11 +56,13 @@ class Fit:
         self.head_identity = checkpoints.head_identity(self.settings["head"], self.objective.outputs, self.data.target_space)
         self.model = model
         self._streams()
-        train = self.data.splits["train"]
-        self.steps = steps_of(len(train), self.schedule["batch_size"], self._drop_last)
-        if not self.steps:
-            raise StageFailed(f"no whole batch of {self.schedule['batch_size']} in {len(train)} training examples")
-        self._rate_at = rate_rule(self.schedule, self.steps)
+        self.thawing = Thawing(self.settings.get("thaw"), model)
+        check_splits(self.data.splits, self._splits(), self.keep["best"], self.thawing.monitored)
+        size, counts = self.schedule["batch_size"], self._counts()
+        self.steps = [steps_of(n, size, self._drop_last) for n in counts]
+        if not all(self.steps):
+            raise StageFailed(f"no whole batch of {size} in {min(counts)} training examples")
+        self.rates = Rates(self.schedule, self.thawing.phases, self.steps)
         self.batches = {name: Batches(self.data.splits[name], work.numerics.loader_workers) for name in self._splits()}
         self._resume_or_begin(model)
 
@@ -67,15 +74,16 @@ class Fit:
         """The splits a fit reads: the one it trains on, and the one it is evaluated on every epoch."""
         return [name for name in ("train", "val") if name in self.data.splits]
 
-    def _check_keep(self) -> None:
-        split = str(self.keep["best"]).split("/")[0]
-        if "train" not in self.data.splits:
-            raise StageFailed(f"the data has no train split, only {', '.join(self.data.splits)}")
-        if split not in self._splits():
-            raise StageFailed(
-                f"the best checkpoint is to be chosen by {self.keep['best']}, and the data has no {split} split",
-                hint="give the dataset one, or say `keep: {best: train/loss}`",
-            )
+    def _counts(self) -> Sequence[int]:
+        """Training examples of each planned epoch."""
+        epochs, growing = self.schedule["epochs"], self.data.growing
+        return [len(self.data.splits["train"])] * epochs if growing is None else growing.counts(epochs)
+
+    def _order_of(self, epoch: int) -> np.ndarray:
+        """The examples of an epoch in their order: that of the whole split, less what has not come in yet."""
+        order = random.permutation(self._order, epoch, len(self.data.splits["train"]))
+        growing = self.data.growing
+        return order if growing is None else order[np.isin(order, growing.members(epoch))]
 
     def _streams(self) -> None:
         """Derive the random streams from (seed, purpose, what is drawn from), never from a place or a name."""
@@ -94,19 +102,30 @@ class Fit:
             carried = begin(work, model, self.head_identity)
             where = {"from": carried.source, "carried": list(carried.parts), "why": carried.why}
             said += [{"kind": "start", "epoch": 0, **where}, *data_events(self.data, self.settings["data"]["type"])]
-            said += [{"kind": "phase", "epoch": 0, "phase": 0, "trainable": _trainable(model), "why": "start"}]
-            said += [{"kind": "baseline", "epoch": 0, "metrics": self._baseline()}]
         else:
             model.load_state_dict(found["model"])
-        unit = TrainingUnit(model, self.objective, self.schedule)
+        unit = TrainingUnit(model, self.objective, self.schedule, self.thawing.phases if "thaw" in self.settings else ())
         self.unit = self.fabric.setup_module(unit)
         optimizer = unit.configure_optimizers()
         if found is None:
             said += findings.of_optimizer(model, optimizer)
+            self.thawing.freeze_all_but(self.thawing.phase.parameters)
+            self.rates.bind(optimizer)
+            said += [
+                self.thawing.event("start", self.rates.peak(0)),
+                {"kind": "baseline", "epoch": 0, "metrics": self._baseline()},
+            ]
         else:
             optimizer.load_state_dict(found["optimizer"])
             self.progress = Progress(resume_epoch, found["step"], found["best"], found["early_stopping"], found["reported"])
+            self.thawing.load(found)
+            self.rates.load(found["rate"])
+            self.rates.bind(optimizer)
         self.optimizer: Any = self.fabric.setup_optimizers(optimizer)
+        average = self.settings.get("average")
+        self.averages = Averages(average, model, self.schedule["epochs"]) if average else None
+        if self.averages is not None and found is not None:
+            self.averages.load(found["averages"])
         said += [finding(resume_epoch, code, text) for code, text in work.notes]
         said += [finding(resume_epoch, "checkpoint-refused", text) for text in refused]
         n_val = len(self.data.splits["val"]) if "val" in self.data.splits else 0
@@ -126,32 +145,42 @@ class Fit:
     def run(self) -> None:
         """Train to the end and write DONE. Raises: Stopped at the end of an epoch when asked to; StageFailed; Fenced."""
         try:
-            why = stops(self.progress, self.schedule)
+            why = self._stops()
             while self.progress.epoch < self.schedule["epochs"] and not why:
                 if self.work.stop():
                     raise Stopped(self.progress.epoch)
                 self._epoch()
-                why = stops(self.progress, self.schedule)
+                why = self._stops()
             self._finish(why or "planned epochs")
         finally:
             for batches in self.batches.values():
                 batches.close()
 
+    def _stops(self) -> str:
+        """Why the fit ends before its planned epochs, "" when it does not: a phase before the last one is never its end."""
+        return stops(self.progress, self.schedule) if self.thawing.last else ""
+
     def _epoch(self) -> None:
+        self._leave_phase()
         epoch, began = self.progress.epoch, time.perf_counter()
         train_metrics = self._train(epoch)
         train_seconds = time.perf_counter() - began
-        said: list[Event] = findings.of_gradients(self.model, epoch) if epoch == 0 else []
+        first = self.thawing.clock.epochs == 0
+        said: list[Event] = findings.of_gradients(self.model, self.thawing.phase.new, epoch) if first else []
         metrics = {f"train/{name}": value for name, value in train_metrics.items()}
         outputs = None
         if "val" in self.batches:
             split = self.data.splits["val"]
-            outputs = outputs_of(self.unit, self.batches["val"], self.fabric.device)
+            with self._evaluated(epoch):
+                outputs = outputs_of(self.unit, self.batches["val"], self.fabric.device)
             said += findings.of_count(epoch, "val", len(split), len(outputs))
             metrics |= {f"val/{name}": value for name, value in self.objective.metrics(outputs, split.targets).items()}
             if self.objective.constant(outputs):
                 said += self._once("constant-predictions", epoch, "every validation example gets the same prediction")
         is_best = judge(self.progress, epoch, metrics, self.keep["best"], self.schedule)
+        rates = self.rates.now()
+        self.rates.observe(metrics)
+        self.thawing.observe(epoch, metrics)
         if outputs is not None and is_best:
             said += self._tables(outputs, epoch)
         if outputs is not None:
@@ -160,11 +189,12 @@ class Fit:
             said.append(finding(epoch, "non-finite-loss", f"train/loss is {metrics['train/loss']} in epoch {epoch + 1}", "error"))
         resources = {
             "seconds": round(time.perf_counter() - began, 4),
-            "it_per_s": round(self.steps / train_seconds, 3),
+            "it_per_s": round(self.steps[epoch] / train_seconds, 3),
             "rss_mb": round(findings.rss_mb(), 1),
         }
         line: Event = {"kind": "epoch", "epoch": epoch, "t": now(), "step": self.progress.step, "examples": self._examples}
-        line |= {"metrics": metrics, "rates": {"all": self._rate}, "phase": 0, "best": self.progress.best, "resources": resources}
+        phase = self.thawing.clock.phase
+        line |= {"metrics": metrics, "rates": rates, "phase": phase, "best": self.progress.best, "resources": resources}
         offset = self.work.events.write(line, *said)
         if not math.isfinite(metrics["train/loss"]):
             raise StageFailed(
@@ -176,42 +206,109 @@ class Fit:
 
     def _train(self, epoch: int) -> dict[str, float]:
         """Train one epoch; returns the example-weighted loss and, where cheap, metrics of the outputs as they were made."""
-        n, size = len(self.data.splits["train"]), self.schedule["batch_size"]
-        order = random.permutation(self._order, epoch, n)
-        iterator = self.batches["train"].train(order, size, Draw(self._augment, epoch), self._drop_last)
+        order = self._order_of(epoch)
+        iterator = self._batches_of(order, epoch)
         # After the iterator: whatever making it drew, dropout begins the epoch at the same place.
         torch.manual_seed(random.derive(*self._dropout, epoch, 0))
         unit, optimizer, fabric, device = self.unit, self.optimizer, self.fabric, self.fabric.device
-        clip = _clip(self.schedule["clip"])
-        running = n * self.objective.outputs <= RUNNING_LIMIT
+        clip, parts, rates = clip_arguments(self.schedule["clip"]), self.schedule.get("accumulate", 1), self.rates
+        averages, steps = self.averages, self.steps[epoch]
+        running = len(order) * self.objective.outputs <= RUNNING_LIMIT
         total = torch.zeros((), device=device, dtype=torch.float32 if device.type == "mps" else torch.float64)
         outputs, targets, examples, step = [], [], 0, self.progress.step
-        unit.train()
+        self.thawing.train(unit)
         for number, (x, y) in enumerate(iterator):
-            self._rate = self._rate_at(step)
-            for group in optimizer.param_groups:
-                group["lr"] = self._rate
+            rates.set(step)
             optimizer.zero_grad(set_to_none=True)
-            # The forward pass goes through the module that Fabric set up: on one device, a call of any other method of it
-            # would pass by the precision that was asked for.
-            made = unit(x.to(device, non_blocking=True))
-            loss = self.objective.loss(made, y.to(device, non_blocking=True))
-            fabric.backward(loss)
+            if parts == 1:
+                # The forward pass goes through the module that Fabric set up: on one device, a call of any other method of it
+                # would pass by the precision that was asked for.
+                made = unit(x.to(device, non_blocking=True))
+                loss = self.objective.loss(made, y.to(device, non_blocking=True))
+                fabric.backward(loss)
+            else:
+                made, loss = self._in_parts(x, y, parts)
             if clip:
                 fabric.clip_gradients(unit, optimizer, **clip)
             optimizer.step()
+            if averages is not None:
+                averages.step()
             total += loss.detach() * len(y)
             if running:
                 outputs.append(made.detach())
                 targets.append(y)
             examples += len(y)
             step += 1
-            self.work.attempt.at = (epoch, number + 1, self.steps)
+            self.work.attempt.at = (epoch, number + 1, steps)
         del iterator
+        if averages is not None:
+            averages.epoch(epoch)
         self.progress.step = step
         self._examples = examples
         metrics = self.objective.metrics(torch.cat(outputs).float().cpu(), torch.cat(targets)) if running else {}
         return {**metrics, "loss": float(total) / examples}
+
+    def _batches_of(self, order: np.ndarray, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        draw = Draw(self._augment, epoch)
+        return self.batches["train"].train(order, self.schedule["batch_size"], draw, self._drop_last)
+
+    @contextmanager
+    def _evaluated(self, epoch: int) -> Iterator[None]:
+        """The weights that an epoch is evaluated with: the averaged ones where there are any, with statistics that fit them."""
+        averages, device = self.averages, self.fabric.device
+        if averages is None:
+            yield
+            return
+        self.thawing.train(self.unit)
+        if averages.needs_estimate():
+            iterator = self._batches_of(self._order_of(epoch), epoch)
+            torch.manual_seed(random.derive(*self._dropout, epoch, 1))
+            averages.estimate(lambda batch: self.unit(batch[0].to(device)), iterator)
+        with averages.applied():
+            yield
+
+    def _in_parts(self, x: torch.Tensor, y: torch.Tensor, parts: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Add a batch's gradient up, part by part; returns outputs and the mean loss, as of the whole batch.
+
+        Parts are as equal as can be, and weighted by their examples, so for a loss that is a mean over examples the gradient is
+        that of the batch. Batch normalization sees a part at a time.
+        """
+        device = self.fabric.device
+        made, total = [], torch.zeros((), device=device)
+        for some, targets in zip(x.tensor_split(parts), y.tensor_split(parts), strict=True):
+            if len(targets):  # the last batch of an epoch may have fewer examples than parts
+                outputs = self.unit(some.to(device, non_blocking=True))
+                loss = self.objective.loss(outputs, targets.to(device, non_blocking=True)) * (len(targets) / len(y))
+                self.fabric.backward(loss)
+                total += loss.detach()
+                made.append(outputs.detach())
+        return torch.cat(made), total
+
+    def _leave_phase(self) -> None:
+        """Go over into the next phase, when the one at hand has ended."""
+        why, thawing, epoch = self.thawing.due(), self.thawing, self.progress.epoch
+        if not why:
+            return
+        said = findings.of_phase_end(thawing, why, epoch)
+        restored = None
+        if thawing.needs:
+            restored = thawing.needs[0]
+            self._restore(checkpoints.load(self.work.record.checkpoint(restored)))
+        ended = thawing.advance()
+        self.progress.restart_stopping(forget=thawing.thaw.best == "phase")
+        self.rates.begin_phase(self.progress.step)
+        self.rates.bind(self.optimizer.optimizer)
+        said += findings.of_thawed_rate(self.rates, thawing, epoch)
+        began = thawing.event(why, self.rates.peak(thawing.phase.index))
+        self.work.events.write(began | {"best": ended.best, "restored": restored}, *said)
+
+    def _restore(self, checkpoint: checkpoints.Checkpoint) -> None:
+        """Go back to the weights, buffers and optimizer state of a checkpoint. The clock, the step and the rates go on."""
+        self.thawing.freeze_all_but(checkpoint["trainable"])
+        self.model.load_state_dict(checkpoint["model"])
+        self.optimizer.load_state_dict(checkpoint["optimizer"])
+        if self.averages is not None:
+            self.averages.load(checkpoint["averages"])
 
     def _once(self, code: str, epoch: int, text: str) -> list[Event]:
         if code in self.progress.reported:
@@ -238,12 +335,10 @@ class Fit:
             "best": progress.best,
             "early_stopping": progress.stopping,
             "reported": progress.reported,
-            "phase": 0,
-            "phase_clock": progress.epoch,
-            "trainable": _trainable(self.model),
-            "curriculum": None,
-            "averages": None,
-            "rate": self._rate,
+            **self.thawing.state(),
+            "curriculum": None if self.data.growing is None else {"examples": self._examples},
+            "averages": None if self.averages is None else self.averages.state(),
+            "rate": self.rates.state(),
             "event_offset": offset,
             "head_identity": self.head_identity,
             "class_names": list(self.data.class_names),
@@ -252,7 +347,7 @@ class Fit:
         }
         checkpoints.save(self.work, content)
         every = self.keep.get("every")
-        kept = {epoch} | ({progress.best["epoch"]} if progress.best else set())
+        kept = {epoch, *self.thawing.needs} | ({progress.best["epoch"]} if progress.best else set())
         checkpoints.prune(self.work, kept | {e for e in range(epoch) if every and (e + 1) % every == 0})
         self.predictions.prune()
 
@@ -264,7 +359,7 @@ class Fit:
         lines = effective(read_events(self.work.record.events).lines)
         epochs = [line for line in lines if line["kind"] == "epoch"]
         baseline: Mapping[str, Any] = next((line["metrics"] for line in lines if line["kind"] == "baseline"), {})
-        said = findings.of_curves(epochs, reached)
+        said = findings.of_curves(epochs, reached) + findings.of_phases(self.rates, self.thawing, reached, self.progress.step)
         trivial = baseline.get(best["metric"])
         lower = lower_is_better(best["metric"])
         said += findings.of_baseline(best["metric"], best["value"], None if isinstance(trivial, str) else trivial, lower, reached)
@@ -292,16 +387,3 @@ def run_fit(work: Work) -> int:
     fit = Fit(work)
     fit.run()
     return fit.progress.epoch
-
-
-def _clip(clip: Mapping[str, float] | None) -> dict[str, Any]:
-    """Arguments of Fabric's clipping. A gradient that isn't finite is told of at the end of the epoch, not here."""
-    if clip is None:
-        return {}
-    return {"max_norm": clip["norm"], "error_if_nonfinite": False} if "norm" in clip else {"clip_val": clip["value"]}
-
-
-def _trainable(model: torch.nn.Module) -> list[str]:
-    """Blocks with trainable parameters: direct parts of the encoder, and the head."""
-    names = (name.split(".") for name, p in model.named_parameters() if p.requires_grad)
-    return list(dict.fromkeys(".".join(n[:2]) if n[0] == "encoder" else n[0] for n in names))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,21 +21,41 @@ class Progress:
     stopping: dict[str, Any] = field(default_factory=lambda: {"value": None, "wait": 0})  # of early stopping
     reported: list[str] = field(default_factory=list)  # findings told once
 
+    def restart_stopping(self, forget: bool) -> None:
+        """A phase begins: early stopping counts its epochs anew, and with `forget` from no value."""
+        self.stopping = {"value": None if forget else self.stopping["value"], "wait": 0}
+
+
+def check_splits(splits: Collection[str], read: Collection[str], best: str, monitor: str) -> None:
+    """Raises: StageFailed when `best`, or `monitor` ("" is none), is a metric of a split that a fit does not read, or has not."""
+    if "train" not in splits:
+        raise StageFailed(f"the data has no train split, only {', '.join(splits)}")
+    for metric, use, key in (
+        (best, "the best checkpoint is to be chosen", "keep: {best"),
+        (monitor, "phases are watched", "thaw: {monitor"),
+    ):
+        split = metric.partition("/")[0]
+        if split and split not in read:
+            raise StageFailed(
+                f"{use} by {metric}, and the data has no {split} split",
+                hint=f"give the dataset one, or say `{key}: train/loss}}`",
+            )
+
 
 def judge(progress: Progress, epoch: int, metrics: Mapping[str, float], metric: str, schedule: Mapping[str, Any]) -> bool:
     """Update best-so-far and early stopping; True when `epoch` is the best by `metric`. Of equal ones the earliest stays.
 
     Raises: StageFailed when there is no such metric.
     """
-    value = _value(metrics, metric)
-    is_best = math.isfinite(value) and (progress.best is None or _better(metric, value, progress.best["value"]))
+    value = value_of(metrics, metric)
+    is_best = math.isfinite(value) and (progress.best is None or better(metric, value, progress.best["value"]))
     if is_best:
         progress.best = {"metric": metric, "value": value, "epoch": epoch}
     rule = schedule["early_stopping"]
     if rule:
         watched, state = rule["monitor"], progress.stopping
-        value = _value(metrics, watched)
-        if math.isfinite(value) and (state["value"] is None or _better(watched, value, state["value"], rule["min_delta"])):
+        value = value_of(metrics, watched)
+        if math.isfinite(value) and (state["value"] is None or better(watched, value, state["value"], rule["min_delta"])):
             state |= {"value": value, "wait": 0}
         else:
             state["wait"] += 1
@@ -56,11 +76,13 @@ def lower_is_better(metric: str) -> bool:
     return info.better == "lower"
 
 
-def _value(metrics: Mapping[str, float], name: str) -> float:
+def value_of(metrics: Mapping[str, float], name: str) -> float:
+    """The value of a metric (split/name). Raises: StageFailed when there is none of that name."""
     if name not in metrics:
         raise StageFailed(f"there is no metric {name}", hint=f"there are: {', '.join(metrics)}")
     return metrics[name]
 
 
-def _better(metric: str, value: float, than: float, by: float = 0.0) -> bool:
+def better(metric: str, value: float, than: float, by: float = 0.0) -> bool:
+    """True when `value` of `metric` improves on `than` by more than `by`; an equal value does not, nor does NaN."""
     return value < than - by if lower_is_better(metric) else value > than + by

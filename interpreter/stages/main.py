@@ -24,11 +24,13 @@ from interpreter.stages.combine import run_combine
 from interpreter.stages.evaluate import run_evaluate
 from interpreter.stages.fit import run_fit
 from interpreter.stages.imports import run_import
+from interpreter.stages.score import run_score
 from interpreter.stages.work import Stopped, Work, device_of, devices
 
 KINDS: Mapping[str, Callable[[Work], int]] = {
     "fit": run_fit,
     "evaluate": run_evaluate,
+    "score": run_score,
     "combine": run_combine,
     "import": run_import,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lightning import LightningModule
@@ -9,16 +10,25 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from interpreter.parts.build import build_optimizer
+from interpreter.spec.thawing import PhaseOf
+
+
+def clip_arguments(clip: Mapping[str, float] | None) -> dict[str, Any]:
+    """Arguments of Fabric's clipping. A gradient that isn't finite is told of at the end of the epoch, not here."""
+    if clip is None:
+        return {}
+    return {"max_norm": clip["norm"], "error_if_nonfinite": False} if "norm" in clip else {"clip_val": clip["value"]}
 
 
 class TrainingUnit(LightningModule):
     """A model with its objective and schedule. Nothing is logged from a step: sums stay on the device till the epoch ends."""
 
-    def __init__(self, model: nn.Module, objective: Any, schedule: Any) -> None:
+    def __init__(self, model: nn.Module, objective: Any, schedule: Any, phases: Sequence[PhaseOf] = ()) -> None:
         super().__init__()
         self.model = model
         self.objective = objective
         self.schedule = schedule
+        self.phases = phases
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs of the model. Shape: (B, outputs)."""
@@ -26,5 +36,5 @@ class TrainingUnit(LightningModule):
         return outputs
 
     def configure_optimizers(self) -> Optimizer:
-        """The schedule's optimizer over the model's trainable parameters."""
-        return build_optimizer(self.schedule, self.model)
+        """The schedule's optimizer over all parameters that train in some phase. Call it while nothing is frozen for a phase."""
+        return build_optimizer(self.schedule, self.model, self.phases)

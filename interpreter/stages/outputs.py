@@ -45,14 +45,16 @@ def record_outputs(
     baseline: Mapping[str, float],
     began: float | None,
     only: Collection[str] | None = None,
+    more: Mapping[str, float] | None = None,
 ) -> int:
     """Measure `outputs` of `split`, write everything down and finish the stage; returns 1, its epochs. Shape: (N, outputs).
 
     baseline: metrics of the rule that ignores the input, {} where it is not known. began: when the work did, for what it cost;
-    None when nothing was computed. only: the metrics that mean something here. Raises: Fenced, OSError.
+    None when nothing was computed. only: the metrics that mean something here. more: metrics besides those of the objective.
+    Raises: Fenced, OSError.
     """
     name = work.stage.settings["name"]
-    found = objective.metrics(outputs, split.targets)
+    found = {**objective.metrics(outputs, split.targets), **(more or {})}
     metrics = {f"{name}/{metric}": value for metric, value in found.items() if only is None or metric in only}
     predictions = Predictions(work, name, mode_of(work.project.execution.keep_predictions, len(split), objective.outputs, 1), [])
     predictions.targets(split)

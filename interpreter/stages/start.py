@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from interpreter.errors import DataMissing, StageFailed
+from interpreter.parts.optim.averages import evaluated
 from interpreter.run.record import Record
 from interpreter.stages.checkpoint import load, of_rule
 from interpreter.stages.findings import few
@@ -39,7 +40,7 @@ def begin(work: Work, model: nn.Module, head_identity: str) -> Carried:
     source = next(i for i in work.stage.inputs if i.role == "start")
     path = of_rule(Record.of(work.project, source.key), source.checkpoint)
     checkpoint = load(path)
-    weights: Weights = checkpoint["model"]
+    weights: Weights = evaluated(checkpoint)
     where = f"{path.name} ({source.checkpoint}) of {source.key}"
     take = start.get("take", source.take)
     _put(model, {k: v for k, v in weights.items() if k.startswith("encoder.")}, "encoder.", where)
@@ -66,7 +67,7 @@ def whole(model: nn.Module, path: Path, class_names: Sequence[str]) -> None:
             f"the weights tell {', '.join(learned)} apart, and this data's classes are {', '.join(class_names)}",
             hint="give the dataset the same `classes`, in the same order, as the one that was fitted",
         )
-    _put(model, content["model"], "", path.name)
+    _put(model, evaluated(content), "", path.name)
 
 
 def _from_file(work: Work, name: str, sha256: str, model: nn.Module) -> Carried:

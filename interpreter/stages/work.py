@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from interpreter.run.attempts import Attempt
 from interpreter.run.environment import Numerics
 from interpreter.run.events import EventWriter, encode
 from interpreter.run.record import FORMAT, Record, now, write_atomically
+from interpreter.stages.scores import read_scores
 
 Event = dict[str, Any]
 _PRECISIONS: Mapping[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -50,8 +51,11 @@ class Work:
         return Fabric(accelerator=self.numerics.device, devices=1, precision=_PRECISIONS[self.numerics.precision])
 
     def data(self) -> Data:
-        """The stage's data. Raises: DataMissing."""
+        """The stage's data; of a fit, only the training examples that its subset chooses. Raises: DataMissing, StageFailed."""
         settings = self.stage.settings["data"]
+        chosen_by = next((each for each in self.stage.inputs if each.role == "scores"), None)
+        if chosen_by is None and self.stage.kind != "fit":
+            settings = {**settings, "subset": None}  # it is for training only: what measures sees every example
         name = settings["source"]
         source: Path | None = None
         if name != "embedded":
@@ -61,7 +65,11 @@ class Work:
                     f"the data source `{name}` is not here",
                     hint=f"name its folder in expt.toml, [data] {name} = ..., or in EXPT_DATA_{name.upper().replace('-', '_')}",
                 )
-        return build_data(settings, source, self.project.cache)
+        scores = None if chosen_by is None else read_scores(Record.of(self.project, chosen_by.key))
+        data = build_data(settings, source, self.project.cache, scores)
+        if data.growing is None:
+            return data
+        return replace(data, growing=data.growing.at_least(self.stage.settings["schedule"]["batch_size"]))
 
     def write(self, path: Path, data: Any) -> None:
         """Put bytes, or what a function writes, at `path` atomically, as long as this attempt holds the stage."""

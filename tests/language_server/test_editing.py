@@ -99,6 +99,8 @@ def test_hovering_says_what_a_key_means(editor, at):
     text = "schedules:\n  s: {epochs: 1, bat^ch_size: 3, optimizer: {type: adam, lr: 1e-3}}\n"
     assert "Examples of an optimizer step, over all devices together" in editor.hover(*at(text))
     text = "entries:\n  e:\n    stages:\n      t: {fit: classification, tha^w: {patience: 3}}\n"
+    assert "Which parameters train when" in editor.hover(*at(text))
+    text = "entries:\n  e:\n    stages:\n      t: {fit: {type: classification, grou^ps: 4}}\n"
     assert "not built yet" in editor.hover(*at(text))
 
 

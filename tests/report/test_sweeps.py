@@ -156,7 +156,7 @@ def test_charts_of_what_is_not_there(thaw: Made, chart: Any, message: str, hint:
         (Chart(y="val/loss", epochs=(500, 600)), "No data yet"),
         (Chart(kind="measures", where={"seed": 99}), "No data yet"),
         (Chart(kind="forest"), "No data yet"),
-        (Chart(kind="schedule_trace", where={"max_epochs": 100}), "comes with schedules"),
+        (Chart(kind="schedule_trace", where={"seed": 99}), "No data yet"),
         (SqlChart(sql="SELECT 1 AS a WHERE false", x="a", y="a"), "No rows yet"),
     ],
 )

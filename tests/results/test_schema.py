@@ -16,9 +16,9 @@ from tests.results.conftest import Ask
 
 TABLES = {
     "pages", "entries", "arms", "trials", "trial_stages", "stages", "attempts", "metrics", "checkpoints", "measures", "claims",
-    "verdicts", "findings", "phases", "resources", "datasets", "environments", "finals",
+    "verdicts", "findings", "phase_starts", "resources", "datasets", "environments", "finals",
 }  # fmt: skip
-VIEWS = {"predictions", "curves", "leaderboard", "schedule_trace", "provenance"}
+VIEWS = {"predictions", "curves", "leaderboard", "phases", "schedule_trace", "provenance"}
 MACROS = {
     "rmse", "mae", "pearson", "spearman", "accuracy", "classification_of", "regression_of", "predictions_of", "smooth",
     "smooth_ema", "stable_min",

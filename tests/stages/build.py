@@ -66,6 +66,21 @@ def evaluate(name: str, of: Stage, *, part: str = "test", checkpoint: str = "bes
     return _stage("evaluate", name, settings, (Input("weights", of.key, checkpoint, "all"),), of.seed)
 
 
+def score(
+    name: str, of: Stage, *, part: str = "train", replicates: int = 1, checkpoint: str = "best", seed: int = 0, **changes: Any
+) -> Stage:
+    settings = {
+        "data": of.settings["data"],
+        "part": part,
+        "replicates": replicates,
+        "name": part,
+        "objective": of.settings["objective"],
+        "model": of.settings["model"],
+        "head": of.settings["head"],
+    } | changes
+    return _stage("score", name, settings, (Input("weights", of.key, checkpoint, "all"),), seed)
+
+
 def start_from(stage: Stage, checkpoint: str = "best", take: str = "encoder") -> tuple[Input, ...]:
     return (Input("start", stage.key, checkpoint, take),)
 

@@ -16,6 +16,11 @@ from interpreter.run.events import effective, read_events
 from interpreter.run.record import Record
 from interpreter.stages.main import run_stage
 
+# All of a checkpoint that decides how a fit goes on.
+STATE = ("model", "optimizer", "best", "early_stopping", "step", "rate", "reported", "phase", "phase_clock", "trainable", "needs",
+         "curriculum", "averages")  # fmt: skip
+TOLD = ("table", "end", "baseline", "start", "phase")
+
 
 def do(project: Project, *stages: Stage) -> list[str]:
     """Do stages here, one after the other; returns how each ended, with the error."""
@@ -69,11 +74,11 @@ def result(project: Project, stage: Stage) -> dict[str, Any]:
     checkpoints = {}
     for rule in ("best", "last") if stage.kind == "fit" else ():
         loaded = torch.load(record.checkpoints / done[rule]["checkpoint"], weights_only=True)
-        checkpoints[rule] = {n: loaded[n] for n in ("model", "optimizer", "best", "early_stopping", "step", "rate", "reported")}
-    kept = ("epoch", "step", "examples", "metrics", "rates", "best")
+        checkpoints[rule] = {name: loaded[name] for name in STATE}
+    kept = ("epoch", "step", "examples", "metrics", "rates", "phase", "best")
     return {
         "epochs": [{name: line.get(name) for name in kept} for line in lines(project, stage, "epoch")],
-        "told": [{k: v for k, v in line.items() if k not in ("attempt", "t")} for kind in ("table", "end", "baseline", "start")
+        "told": [{k: v for k, v in line.items() if k not in ("attempt", "t")} for kind in TOLD
                  for line in lines(project, stage, kind)],
         "predictions": predictions,
         "checkpoints": checkpoints,

@@ -68,7 +68,7 @@ COMMENT ON COLUMN stages.name IS 'Name given by the first entry that ran it; dis
 COMMENT ON COLUMN stages.seed IS 'Its seed.';
 COMMENT ON COLUMN stages.state IS 'When last taken in: new, running, done, failed, stopped, died or unreadable.';
 COMMENT ON COLUMN stages.planned_epochs IS 'Epochs planned; 0 for what does not train.';
-COMMENT ON COLUMN stages.epochs IS 'Epochs finished; of an evaluation or a combination that is done, 1; of an import, the last one of its file.';
+COMMENT ON COLUMN stages.epochs IS 'Epochs finished; of an evaluation, a score stage or a combination that is done, 1; of an import, the last one of its file.';
 COMMENT ON COLUMN stages.ended IS 'Why it ended: planned epochs, early stopping, imported, ...; NULL until done.';
 COMMENT ON COLUMN stages.attempt IS 'The latest attempt, from 1; NULL before the first.';
 COMMENT ON COLUMN stages.finished IS 'When it was done, UTC.';
@@ -120,9 +120,9 @@ CREATE TABLE metrics (stage_id INTEGER, attempt INTEGER, epoch INTEGER, split VA
 COMMENT ON TABLE metrics IS 'Metrics over whole splits, a row for each epoch. Epochs that a later attempt repeated are gone.';
 COMMENT ON COLUMN metrics.stage_id IS 'The stage.';
 COMMENT ON COLUMN metrics.attempt IS 'The attempt that wrote it.';
-COMMENT ON COLUMN metrics.epoch IS 'Epochs finished: counted from 1. An evaluation or a combination has epoch 1.';
+COMMENT ON COLUMN metrics.epoch IS 'Epochs finished: counted from 1. An evaluation, a score stage or a combination has epoch 1.';
 COMMENT ON COLUMN metrics.split IS 'The part of the data: train, val or test.';
-COMMENT ON COLUMN metrics.metric IS 'loss, accuracy, rmse, ...';
+COMMENT ON COLUMN metrics.metric IS 'loss, accuracy, rmse, ...; of a score stage also difficulty, the mean of its scores.';
 COMMENT ON COLUMN metrics.value IS 'Its value; NaN and infinity are kept as they came.';
 
 CREATE TABLE finals (stage_id INTEGER, split VARCHAR, metric VARCHAR, epochs INTEGER, last_epoch INTEGER, last DOUBLE, min_epoch INTEGER,
@@ -165,7 +165,7 @@ COMMENT ON COLUMN epochs.attempt IS 'The attempt that wrote it.';
 COMMENT ON COLUMN epochs.epoch IS 'Epochs finished: counted from 1.';
 COMMENT ON COLUMN epochs.finished IS 'When it was finished, UTC.';
 COMMENT ON COLUMN epochs.step IS 'Optimizer steps so far; NULL for an import.';
-COMMENT ON COLUMN epochs.examples IS 'Training examples seen so far; NULL for an import.';
+COMMENT ON COLUMN epochs.examples IS 'Training examples of the epoch: fewer while a subset grows; NULL for an import.';
 COMMENT ON COLUMN epochs.phase IS 'Phase of training, from 0.';
 COMMENT ON COLUMN epochs.rates IS 'Parameter group to its learning rate at the end of the epoch.';
 
@@ -177,14 +177,20 @@ COMMENT ON COLUMN resources.epoch IS 'Epoch, counted from 1.';
 COMMENT ON COLUMN resources.resource IS 'seconds, it_per_s (steps a second), rss_mb (memory of the process), ...';
 COMMENT ON COLUMN resources.value IS 'Its value.';
 
-CREATE TABLE phases (stage_id INTEGER, attempt INTEGER, epoch INTEGER, phase INTEGER, trainable VARCHAR[], why VARCHAR);
-COMMENT ON TABLE phases IS 'Phases of training: which parameters were trained from when on.';
-COMMENT ON COLUMN phases.stage_id IS 'The stage.';
-COMMENT ON COLUMN phases.attempt IS 'The attempt that wrote it.';
-COMMENT ON COLUMN phases.epoch IS 'First epoch of the phase, counted from 1.';
-COMMENT ON COLUMN phases.phase IS 'Number of the phase, from 0.';
-COMMENT ON COLUMN phases.trainable IS 'What is trained in it.';
-COMMENT ON COLUMN phases.why IS 'Why it began.';
+CREATE TABLE phase_starts (stage_id INTEGER, attempt INTEGER, epoch INTEGER, phase INTEGER, groups VARCHAR[], trainable VARCHAR[],
+                           tensors INTEGER, parameters BIGINT, rate DOUBLE, restored INTEGER, why VARCHAR);
+COMMENT ON TABLE phase_starts IS 'Phases of training as they began. The view phases adds how long each was and why it ended.';
+COMMENT ON COLUMN phase_starts.stage_id IS 'The stage.';
+COMMENT ON COLUMN phase_starts.attempt IS 'The attempt that wrote it.';
+COMMENT ON COLUMN phase_starts.epoch IS 'First epoch of the phase, counted from 1.';
+COMMENT ON COLUMN phase_starts.phase IS 'Number of the phase, from 0.';
+COMMENT ON COLUMN phase_starts.groups IS 'What it thawed: names of groups, layers or tensors of the model.';
+COMMENT ON COLUMN phase_starts.trainable IS 'What is trained in it.';
+COMMENT ON COLUMN phase_starts.tensors IS 'Tensors of parameters that are trained in it; NULL where the run did not say.';
+COMMENT ON COLUMN phase_starts.parameters IS 'Parameters that are trained in it; NULL where the run did not say.';
+COMMENT ON COLUMN phase_starts.rate IS 'Peak learning rate of what it thawed for the first time; NULL where that is nothing.';
+COMMENT ON COLUMN phase_starts.restored IS 'Epoch, from 1, whose weights it went back to, by restore_best; NULL where it went on.';
+COMMENT ON COLUMN phase_starts.why IS 'Why it began: start, or what ended the one before it: max_epochs, until_epoch, patience.';
 
 CREATE TABLE findings (stage_id INTEGER, attempt INTEGER, epoch INTEGER, code VARCHAR, severity VARCHAR, text VARCHAR);
 COMMENT ON TABLE findings IS 'What runs said about themselves, and what is wrong with their records.';
@@ -221,6 +227,12 @@ COMMENT ON COLUMN prediction_segments.split IS 'The split they are for.';
 COMMENT ON COLUMN prediction_segments.path IS 'Path relative to the project; holds epoch (from 0), row, output.';
 COMMENT ON COLUMN prediction_segments.targets IS 'Path of the ids and targets: row, id, target.';
 COMMENT ON COLUMN prediction_segments.target_kind IS 'one: a class or a number an example; several: a list of numbers.';
+
+CREATE TABLE score_files (stage_id INTEGER, split VARCHAR, path VARCHAR);
+COMMENT ON TABLE score_files IS 'Parquet files with the scores of score stages that are done: what the view scores reads.';
+COMMENT ON COLUMN score_files.stage_id IS 'The stage.';
+COMMENT ON COLUMN score_files.split IS 'The split that was scored.';
+COMMENT ON COLUMN score_files.path IS 'Path relative to the project; holds row, id, difficulty.';
 
 CREATE TABLE measures (entry_id INTEGER, arm VARCHAR, seed INTEGER, measure VARCHAR, value DOUBLE, epoch INTEGER, selected BOOLEAN,
                        complete BOOLEAN, note VARCHAR);

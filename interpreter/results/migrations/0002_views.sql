@@ -79,19 +79,74 @@ COMMENT ON COLUMN leaderboard.kept IS 'Mean of the values at the best checkpoint
 COMMENT ON COLUMN leaderboard.kept_sd IS 'Their standard deviation.';
 
 CREATE VIEW schedule_trace AS
-SELECT c.entry, c.profile, c.arm, c.seed, c.stage, e.epoch, e.step, e.phase, r.key AS "group", r.value AS rate
+SELECT c.entry, c.profile, c.arm, c.base, c.factors, c.seed, c.stage, e.epoch, e.step, e.examples, e.phase, r.key AS "group", r.value AS rate
 FROM chains c JOIN epochs e USING (stage_id), LATERAL (SELECT unnest(map_entries(e.rates), recursive := true)) r;
-COMMENT ON VIEW schedule_trace IS 'Learning rates and phases by epoch.';
+COMMENT ON VIEW schedule_trace IS 'Learning rates and phases by epoch, a row for each group of parameters that is trained in it.';
 COMMENT ON COLUMN schedule_trace.entry IS '2024-06-28/first.';
 COMMENT ON COLUMN schedule_trace.profile IS 'Profile; empty at full scale.';
 COMMENT ON COLUMN schedule_trace.arm IS 'Arm.';
+COMMENT ON COLUMN schedule_trace.base IS 'The arm as the page names it: equal for all points of a sweep.';
+COMMENT ON COLUMN schedule_trace.factors IS 'Factor of the sweep to the label of its value.';
 COMMENT ON COLUMN schedule_trace.seed IS 'Seed of the trial.';
 COMMENT ON COLUMN schedule_trace.stage IS 'Name of the stage in the chain.';
-COMMENT ON COLUMN schedule_trace.epoch IS 'Epochs finished: counted from 1.';
+COMMENT ON COLUMN schedule_trace.epoch IS 'Epochs finished: counted from 1, within the stage.';
 COMMENT ON COLUMN schedule_trace.step IS 'Optimizer steps so far.';
+COMMENT ON COLUMN schedule_trace.examples IS 'Training examples of the epoch.';
 COMMENT ON COLUMN schedule_trace.phase IS 'Phase of training, from 0.';
 COMMENT ON COLUMN schedule_trace."group" IS 'Parameter group.';
 COMMENT ON COLUMN schedule_trace.rate IS 'Its learning rate at the end of the epoch.';
+
+CREATE MACRO higher_is_better(metric) AS
+  metric IN ('accuracy', 'top5', 'precision', 'recall', 'f1', 'pearson', 'spearman');
+COMMENT ON MACRO higher_is_better IS 'Whether higher values of a metric are better; of the others lower ones are.';
+
+CREATE VIEW phases AS
+WITH span AS (
+  SELECT p.*, lead(p.epoch) OVER next AS onward, lead(p.why) OVER next AS reason FROM phase_starts p
+  WINDOW next AS (PARTITION BY p.stage_id ORDER BY p.epoch, p.phase)),
+spent AS (
+  SELECT s.stage_id, s.attempt, s.phase, s.epoch AS began, greatest(coalesce(s.onward - 1, g.epochs), s.epoch - 1) AS ended,
+         CASE WHEN json_type(g.settings, '$.thaw') = 'OBJECT' THEN s.groups END AS groups,
+         s.trainable, s.tensors, s.parameters, s.rate, s.restored, coalesce(s.reason, g.ended) AS ended_by,
+         coalesce(g.settings->>'$.thaw.monitor', g.settings->>'$.keep.best') AS monitor
+  FROM span s JOIN stages g USING (stage_id)),
+best AS (
+  SELECT s.stage_id, s.phase, s.began,
+         CASE WHEN higher_is_better(any_value(m.metric)) THEN max({'value': m.value, 'epoch': -m.epoch}) FILTER (isfinite(m.value))
+         ELSE min({'value': m.value, 'epoch': m.epoch}) FILTER (isfinite(m.value)) END AS at
+  FROM spent s JOIN metrics m ON m.stage_id = s.stage_id AND m.split = split_part(s.monitor, '/', 1)
+    AND m.metric = split_part(s.monitor, '/', 2) AND m.epoch BETWEEN s.began AND s.ended
+  GROUP BY ALL)
+SELECT c.entry, c.profile, c.arm, c.base, c.factors, c.arm_position, c.seed, c.stage, c.position, c.stage_id, s.attempt, s.phase, s.began,
+       s.ended, (s.ended - s.began + 1)::INTEGER AS epochs, s.groups, s.trainable, s.tensors, s.parameters, s.rate, s.restored, s.ended_by,
+       s.monitor, b.at.value AS best, abs(b.at.epoch)::INTEGER AS best_epoch
+FROM chains c JOIN spent s USING (stage_id) LEFT JOIN best b ON b.stage_id = s.stage_id AND b.phase = s.phase AND b.began = s.began;
+COMMENT ON VIEW phases IS 'Phases of training of each trial: from when to when, what was thawed, why each ended, the best in it. A fit without phases has one.';
+COMMENT ON COLUMN phases.entry IS '2024-06-28/first.';
+COMMENT ON COLUMN phases.profile IS 'Profile; empty at full scale.';
+COMMENT ON COLUMN phases.arm IS 'Arm.';
+COMMENT ON COLUMN phases.base IS 'The arm as the page names it: equal for all points of a sweep.';
+COMMENT ON COLUMN phases.factors IS 'Factor of the sweep to the label of its value.';
+COMMENT ON COLUMN phases.arm_position IS 'Place of the arm within the entry, from 1.';
+COMMENT ON COLUMN phases.seed IS 'Seed of the trial.';
+COMMENT ON COLUMN phases.stage IS 'Name of the stage in the chain.';
+COMMENT ON COLUMN phases.position IS 'Place in the chain, from 1.';
+COMMENT ON COLUMN phases.stage_id IS 'The stage.';
+COMMENT ON COLUMN phases.attempt IS 'The attempt in which the phase began.';
+COMMENT ON COLUMN phases.phase IS 'Number of the phase, from 0.';
+COMMENT ON COLUMN phases.began IS 'Its first epoch, counted from 1, within the stage.';
+COMMENT ON COLUMN phases.ended IS 'Its last epoch; of a phase that is going on, the last one finished.';
+COMMENT ON COLUMN phases.epochs IS 'Epochs spent in it so far.';
+COMMENT ON COLUMN phases.groups IS 'What it thawed: names of groups, layers or tensors of the model; NULL for a fit without a thaw.';
+COMMENT ON COLUMN phases.trainable IS 'What is trained in it.';
+COMMENT ON COLUMN phases.tensors IS 'Tensors of parameters that are trained in it; NULL where the run did not say.';
+COMMENT ON COLUMN phases.parameters IS 'Parameters that are trained in it; NULL where the run did not say.';
+COMMENT ON COLUMN phases.rate IS 'Peak learning rate of what it thawed for the first time; NULL where that is nothing.';
+COMMENT ON COLUMN phases.restored IS 'Epoch whose weights it began with, where restore_best went back; NULL where it went on.';
+COMMENT ON COLUMN phases.ended_by IS 'max_epochs, until_epoch or patience; of the last one what ended the fit: planned epochs, early stopping. NULL while it goes on.';
+COMMENT ON COLUMN phases.monitor IS 'The metric that is watched: that of the thaw, else the one that chooses the best checkpoint.';
+COMMENT ON COLUMN phases.best IS 'Its best value in the phase; NULL where it was never a finite number.';
+COMMENT ON COLUMN phases.best_epoch IS 'The epoch of that value, within the stage; the earliest of equals.';
 
 CREATE VIEW provenance AS
 SELECT c.entry, c.profile, c.arm, c.seed, c.stage, s.key, s.state, a.attempt, a.first_epoch, a.started, a.finished, a.how, a.host,

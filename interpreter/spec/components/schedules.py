@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
@@ -121,8 +121,6 @@ class Cosine(RateRule):
 class Polynomial(RateRule):
     """A power of what remains of the fit, from the peak, at the end of the warm-up, to the floor, at the end."""
 
-    built: ClassVar[bool] = False
-
     type: Literal["polynomial"] = "polynomial"
     power: Annotated[float, Field(gt=0)] = 1.0
     """The power; 1 is a straight line."""
@@ -135,8 +133,6 @@ class OneCycle(RateRule):
 
     Its rise is its `warmup`, with a start of its own. The first step is at `start`, the last at the floor.
     """
-
-    built: ClassVar[bool] = False
 
     type: Literal["one_cycle"] = "one_cycle"
     warmup: Warmup = "30%"
@@ -162,8 +158,6 @@ class Cyclic(RateRule):
 
     It begins low, and moves step by step. It has no `warmup`: that is what `up` is.
     """
-
-    built: ClassVar[bool] = False
 
     type: Literal["cyclic"] = "cyclic"
     low: Annotated[float, Field(ge=0, lt=1)]
@@ -194,8 +188,6 @@ class Plateau(RateRule):
     An epoch is an improvement when it is better than the best so far by more than `min_delta`; one without a number is none.
     After a drop the count begins anew, and the best stays what it was.
     """
-
-    built: ClassVar[bool] = False
 
     type: Literal["plateau"] = "plateau"
     monitor: Monitor = "val/loss"
@@ -274,12 +266,14 @@ class Schedule(Config):
     """Ends the fit when a metric stops improving. Absent: all epochs are run."""
     drop_last: bool = False
     """Leave out the last, smaller batch of each training epoch. Evaluation never leaves anything out."""
-    accumulate: Annotated[int, Field(ge=1)] = since(1, 1, neutral=1, built=False)
+    accumulate: Annotated[int, Field(ge=1)] = since(1, 1, neutral=1)
     """Parts that a batch is worked through in, for memory; an optimizer step still is on `batch_size` examples."""
-    lr_times: dict[str, Annotated[float, Field(ge=0)]] = since(1, {}, neutral={}, built=False)
-    """What the learning rate of named parts of the model is multiplied by, globs allowed: {head: 10, "conv*": 0.1}."""
-    layer_decay: Annotated[float, Field(gt=0, le=1)] = since(1, 1.0, neutral=1.0, built=False)
-    """What the learning rate is multiplied by with each layer downward from the head. 1 is the same rate for all."""
+    lr_times: dict[str, Annotated[float, Field(ge=0)]] = since(1, {}, neutral={})
+    """What the learning rate of named groups of the model is multiplied by, globs allowed: {head: 10, "conv*": 0.1}.
+    What isn't named is multiplied by 1. A key that names no group, and a group that two keys name, are errors."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = since(1, 1.0, neutral=1.0)
+    """What the learning rate is multiplied by with each layer downward from the head. 1 is the same rate for all.
+    Layers are those that timm counts by in its models, else named groups of the model and, in a stack, its blocks."""
 
     @model_validator(mode="after")
     def _rate_fits(self) -> Schedule:

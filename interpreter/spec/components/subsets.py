@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -50,7 +50,6 @@ class ScoredBy(Config):
 class Growth(Config):
     """A share that grows while the fit goes on: a curriculum within one stage. Each epoch has one batch at the least."""
 
-    built: ClassVar[bool] = False
     model_config = ConfigDict(serialize_by_alias=True)
 
     from_: Share = Field(alias="from")

@@ -125,7 +125,7 @@ def _written(thaw: Thaw, groups: Named, parameters: Sequence[Parameter]) -> list
     """What each phase names, and the settings it was given."""
     by = thaw.by
     if isinstance(by, Phases):
-        return [_by_hand(each, number, groups) for number, each in enumerate(by.phases, start=1)]
+        return [_by_hand(each, number, groups) for number, each in enumerate(by.phases)]
     parts: list[Named]
     if isinstance(by, Layers):
         parts = _downward(by, groups, parameters)
@@ -184,7 +184,7 @@ def _ends(thaw: Thaw, said: Phase, index: int) -> dict[str, int | None]:
 
 
 def _sensible(thaw: Thaw, said: Phase, index: int, last: bool, thaws: bool) -> None:
-    number = index + 1
+    number = index
     ends = ("max_epochs", "until_epoch", "patience")
     if last:
         idle = [name for name in ends if getattr(said, name) is not None]

@@ -91,7 +91,7 @@ def of_phase_end(thawing: Thawing, why: str, epoch: int) -> list[Event]:
         return []
     counted = "its first epoch" if thawing.thaw.best == "phase" else "the best epoch of the phases before"
     text = (
-        f"phase {thawing.clock.phase + 1} was ended by patience after {thawing.clock.epochs} epochs:"
+        f"phase {thawing.clock.phase} was ended by patience after {thawing.clock.epochs} epochs:"
         f" none improved {thawing.thaw.monitor} on {counted}"
     )
     return [finding(epoch, "phase-ended-at-once", text)]
@@ -107,7 +107,7 @@ def of_thawed_rate(rates: Rates, thawing: Thawing, epoch: int) -> list[Event]:
     if peak is None or not before or peak * TINY_RATE > max(before) * (1 + 1e-9):
         return []
     what = few(thawing.phase.groups)
-    text = f"phase {now + 1} thaws {what} at a peak rate of {peak:g}; what was thawed before has {max(before):g}"
+    text = f"phase {now} thaws {what} at a peak rate of {peak:g}; what was thawed before has {max(before):g}"
     return [finding(epoch, "thawed-rate-tiny", text)]
 
 
@@ -117,14 +117,14 @@ def of_phases(rates: Rates, thawing: Thawing, end: int, steps: int) -> list[Even
     missed = thawing.phases[thawing.clock.phase + 1 :]
     if missed:
         which = (
-            f"phase {missed[0].index + 1} was"
+            f"phase {missed[0].index} was"
             if len(missed) == 1
-            else f"phases {missed[0].index + 1} to {len(thawing.phases)} were"
+            else f"phases {missed[0].index} to {len(thawing.phases) - 1} were"
         )
         groups = few([group for phase in missed for group in phase.groups])
         out.append(finding(end, "phase-never-reached", f"{which} never reached: after {end} epochs {groups} had not been thawed"))
     for phase, highest, peak in rates.never_peaked(steps):
-        of = f"of phase {phase + 1} " if len(thawing.phases) > 1 else ""
+        of = f"of phase {phase} " if len(thawing.phases) > 1 else ""
         text = f"the learning rate {of}never reached its peak of {peak:g}: it got as far as {highest:g}"
         out.append(finding(end, "rate-never-peaked", text))
     return out

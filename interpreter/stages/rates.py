@@ -43,7 +43,7 @@ class Rates:
                 peak = self._schedule.peak_lr() if phase.lr is None else phase.lr
                 if text := self._schedule.misfit(phase.lr_schedule, longest, peak):
                     hint = f"the phase has at most {longest} epochs, of the fit's {self._schedule.epochs}"
-                    raise StageFailed(f"phase {phase.index + 1} of the thaw: {text}", hint=hint)
+                    raise StageFailed(f"phase {phase.index} of the thaw: {text}", hint=hint)
 
     def bind(self, optimizer: Optimizer) -> None:
         """Take the groups of `optimizer` over; again whenever its state was loaded or a phase has begun."""

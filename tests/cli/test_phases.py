@@ -127,7 +127,7 @@ def test_where_the_model_was_not_looked_at_it_says_how(copy: Path) -> None:
             "groups: [conv2]",
             "groups: [conv7]",
             "conv7",
-            "phase 2 of the thaw: no group of the model that trains is called `conv7`",
+            "phase 1 of the thaw: no group of the model that trains is called `conv7`",
         ),
         ("groups: [conv2]", 'groups: [conv2, "conv*"]', '"conv*"', "names `conv2` twice"),
         ("          max_epochs: 2\n", "", "by:", "would never end"),

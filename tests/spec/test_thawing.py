@@ -122,18 +122,18 @@ HAVE = "its groups: conv1, conv2, head"
 @pytest.mark.parametrize(
     ("by", "said", "text", "hint"),
     [
-        ({"phases": [["head"], ["conv9"]]}, {}, "phase 2 of the thaw: no group of the model that trains is called `conv9`", HAVE),
+        ({"phases": [["head"], ["conv9"]]}, {}, "phase 1 of the thaw: no group of the model that trains is called `conv9`", HAVE),
         ({"phases": [["head"], ["all"]]}, {}, "is called `all`", f"{HAVE}; `all` is written without brackets"),
         ({"phases": [["conv*", "conv2"], "all"]}, {}, "names `conv2` twice, by `conv*` and by `conv2`", HAVE),
         ({"phases": [["head", "head"], "all"]}, {}, "names `head` twice, by `head` and by `head`", HAVE),
-        ({"phases": [[], "all"]}, {}, "phase 1 of the thaw names no group", HAVE),
+        ({"phases": [[], "all"]}, {}, "phase 0 of the thaw names no group", HAVE),
         ({"phases": [["head"], ["head"]]}, {}, "names nothing that is not thawed already", "`cumulative: false`"),
-        ({"phases": [["head"], "all"]}, {"max_epochs": None}, "phase 1 of the thaw would never end", "`max_epochs`"),
+        ({"phases": [["head"], "all"]}, {"max_epochs": None}, "phase 0 of the thaw would never end", "`max_epochs`"),
         ({"phases": [["head"], {"groups": "all", "patience": 3}]}, {}, "its `patience` would do nothing", "`early_stopping`"),
         (
             {"phases": [["head"], ["conv1"], {"groups": ["head"], "lr": 0.1}]},
             {"cumulative": False},
-            "phase 3 of the thaw has its own `lr`, and thaws nothing for the first time",
+            "phase 2 of the thaw has its own `lr`, and thaws nothing for the first time",
             "the phase that first thaws a parameter",
         ),
     ],

@@ -394,11 +394,11 @@ def test_findings_of_phases(tmp_path: Path) -> None:
     assert do(home, stage, tiny, fine, slow) == ["done"] * 4
     said = {line["code"]: line["text"] for line in lines(home, stage, "finding")}
     assert said["phase-ended-at-once"] == (
-        "phase 1 was ended by patience after 3 epochs: none improved val/accuracy on its first epoch"
+        "phase 0 was ended by patience after 3 epochs: none improved val/accuracy on its first epoch"
     )
-    assert said["phase-never-reached"] == "phase 3 was never reached: after 4 epochs conv1 had not been thawed"
+    assert said["phase-never-reached"] == "phase 2 was never reached: after 4 epochs conv1 had not been thawed"
     text = next(line["text"] for line in lines(home, tiny, "finding") if line["code"] == "thawed-rate-tiny")
-    assert text == "phase 2 thaws conv2 at a peak rate of 1e-05; what was thawed before has 0.001"
+    assert text == "phase 1 thaws conv2 at a peak rate of 1e-05; what was thawed before has 0.001"
     assert not {"thawed-rate-tiny", "phase-never-reached", "rate-never-peaked"} & set(codes(home, fine))
     assert "rate-never-peaked" in codes(home, slow)
 
@@ -417,7 +417,7 @@ def test_what_cannot_be_is_said_clearly(tmp_path: Path) -> None:
     metric = thawed("metric", {"by": {"layers": 1}, "patience": 1, "monitor": "val/beauty"})
     ended = do(home, unknown, split, metric)
     assert ended[0] == (
-        "failed: phase 1 of the thaw: no group of the model that trains is called `conv9` (its groups: conv1, conv2, head)"
+        "failed: phase 0 of the thaw: no group of the model that trains is called `conv9` (its groups: conv1, conv2, head)"
     )
     assert ended[1] == (
         "failed: phases are watched by dev/loss, and the data has no dev split"

@@ -49,6 +49,13 @@ LINES: tuple[Line, ...] = (
     ),
     Line(
         "objective",
+        "draw",
+        f"{_OBJECTIVES}:Draw",
+        "interpreter.parts.objectives.draw:build",
+        "one of two objectives at each step, drawn at random",
+    ),
+    Line(
+        "objective",
         "regression",
         f"{_OBJECTIVES}:Regression",
         "interpreter.parts.objectives.regression:build",

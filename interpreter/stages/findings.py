@@ -117,9 +117,7 @@ def of_phases(rates: Rates, thawing: Thawing, end: int, steps: int) -> list[Even
     missed = thawing.phases[thawing.clock.phase + 1 :]
     if missed:
         which = (
-            f"phase {missed[0].index} was"
-            if len(missed) == 1
-            else f"phases {missed[0].index} to {len(thawing.phases) - 1} were"
+            f"phase {missed[0].index} was" if len(missed) == 1 else f"phases {missed[0].index} to {len(thawing.phases) - 1} were"
         )
         groups = few([group for phase in missed for group in phase.groups])
         out.append(finding(end, "phase-never-reached", f"{which} never reached: after {end} epochs {groups} had not been thawed"))

@@ -28,7 +28,7 @@ from interpreter.stages import checkpoint as checkpoints
 from interpreter.stages import findings
 from interpreter.stages.batches import Batches, outputs_of, steps_of
 from interpreter.stages.judging import Progress, check_splits, judge, lower_is_better, stops
-from interpreter.stages.module import TrainingUnit, clip_arguments
+from interpreter.stages.module import TrainingUnit, clip_arguments, drawing
 from interpreter.stages.phases import Thawing
 from interpreter.stages.predictions import Predictions, mode_of
 from interpreter.stages.rates import Rates
@@ -90,6 +90,7 @@ class Fit:
         seed, drawn = self.work.stage.seed, self.settings["streams"]
         self._order = random.derive(seed, "order", drawn["data"], drawn["occurrence"])
         self._augment = random.derive(seed, "augment", drawn["data"], drawn["occurrence"])
+        self._luck = drawing(self.objective, random.derive(seed, "draw", drawn["data"], drawn["occurrence"]))
         self._dropout = (seed, "dropout", canonical(self.settings["model"]), drawn["occurrence"])
 
     def _resume_or_begin(self, model: torch.nn.Module) -> None:
@@ -218,6 +219,8 @@ class Fit:
         outputs, targets, examples, step = [], [], 0, self.progress.step
         self.thawing.train(unit)
         for number, (x, y) in enumerate(iterator):
+            if self._luck is not None:
+                self._luck(epoch, number)
             rates.set(step)
             optimizer.zero_grad(set_to_none=True)
             if parts == 1:

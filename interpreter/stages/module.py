@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from interpreter.parts import random
 from interpreter.parts.build import build_optimizer
 from interpreter.spec.thawing import PhaseOf
 
@@ -18,6 +20,16 @@ def clip_arguments(clip: Mapping[str, float] | None) -> dict[str, Any]:
     if clip is None:
         return {}
     return {"max_norm": clip["norm"], "error_if_nonfinite": False} if "norm" in clip else {"clip_val": clip["value"]}
+
+
+def drawing(objective: Any, stream: int) -> Callable[[int, int], None] | None:
+    """What tells an objective that draws its luck for a step, given (epoch, step of the epoch); None for all others.
+
+    The luck depends on the stream and the place of the step alone, so that a fit that goes on draws what it would have drawn.
+    """
+    if not hasattr(objective, "begin_step"):
+        return None
+    return lambda epoch, step: objective.begin_step(float(random.uniform(stream, epoch, np.array([step]), 1)[0, 0]))
 
 
 class TrainingUnit(LightningModule):

@@ -26,6 +26,7 @@ LEAST = {  # the least that must be written of each component
     "timm": {"name": "resnet18"},
     "classification": {},
     "regression": {},
+    "draw": {"one": {"type": "classification"}, "other": {"type": "classification", "label_smoothing": 0.1}},
     "cifar10": {"source": "cifar10"},
     "cifar10_1": {"source": "cifar10-1", "version": "v4"},
     "shifted": {"of": {"type": "digits"}, "corruption": "rotate", "severity": 3},

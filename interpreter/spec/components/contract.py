@@ -91,6 +91,7 @@ def _typed(value: Any) -> Any:
 
 # A component inside another: given as a typed instance, since which class it has is found through the catalog.
 InnerModel = Annotated[SerializeAsAny[Model], BeforeValidator(_typed)]
+InnerObjective = Annotated[SerializeAsAny[Objective], BeforeValidator(_typed)]
 InnerDataset = Annotated[SerializeAsAny[Dataset], BeforeValidator(_typed)]
 
 

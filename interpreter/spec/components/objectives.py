@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from interpreter.spec.base import Config, since
-from interpreter.spec.components.contract import Dataset, Model, Objective
+from interpreter.spec.components.contract import Dataset, InnerObjective, Model, Objective
 from interpreter.spec.components.models import Width
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -49,6 +50,38 @@ class Classification(Objective):
         if features is not None and features % self.groups:
             return f"has {features} features, which the objective's `groups: {self.groups}` does not divide"
         return ""
+
+
+class Draw(Objective):
+    """One of two classification objectives at each step, drawn at random; what is not drawn takes no part in the step.
+
+    The losses that are recorded are the expected ones, in proportion; all other metrics are the same for both.
+    """
+
+    task: ClassVar[str] = "classification"
+    metrics: ClassVar[tuple[str, ...]] = Classification.metrics
+    nested: ClassVar[Mapping[str, str]] = {"one": "objectives", "other": "objectives"}
+
+    type: Literal["draw"] = "draw"
+    one: InnerObjective
+    """The objective that is drawn with probability `p`: `classification`, by name or written out."""
+    other: InnerObjective
+    """The objective of all other steps."""
+    p: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Probability of `one` at each step."""
+
+    @model_validator(mode="after")
+    def _both_over_classes(self) -> Draw:
+        for name in ("one", "other"):
+            if not isinstance(getattr(self, name), Classification):
+                raise ValueError(
+                    f"`{name}` is a {getattr(self, name).type}, and steps are drawn between `classification` objectives"
+                )
+        return self
+
+    def model_misfit(self, model: Model) -> str:
+        """Why either can't be minimized with `model`, said of the model, or ""."""
+        return self.one.model_misfit(model) or self.other.model_misfit(model)
 
 
 class Regression(Objective):

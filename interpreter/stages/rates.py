@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from interpreter.errors import StageFailed
 from interpreter.parts.optim import rate
+from interpreter.parts.optim.optimizers import places
 from interpreter.spec.components.schedules import Plateau, Schedule
 from interpreter.spec.thawing import PhaseOf
 from interpreter.stages.judging import value_of
@@ -89,7 +90,10 @@ class Rates:
         """The highest rate planned for what `phase` thaws; None where it thaws nothing for the first time."""
         asked = self._phases[phase].lr
         peak = self._schedule.peak_lr() if asked is None else asked
-        found = [peak * group.get("times", 1.0) for group in self._groups if group.get("phase", 0) == phase]
+        if not self._phases[phase].new:
+            return None
+        place = places(self._schedule, self._phases)[phase]
+        found = [peak * group.get("times", 1.0) for group in self._groups if group.get("phase", 0) == place]
         return max(found) if found else None
 
     def never_peaked(self, steps: int) -> list[tuple[int, float, float]]:

@@ -265,9 +265,19 @@ def test_phases_times_and_decay_together():
 
 def test_a_parameter_belongs_to_the_first_phase_that_trains_it():
     net, head, conv2 = thaw()
-    phases = [phase(0, head, head), phase(1, conv2, conv2), phase(2, head + conv2, ())]
+    phases = [phase(0, head, head), phase(1, conv2, conv2, lr=0.1), phase(2, head + conv2, ())]
     optimizer = build_optimizer(schedule(type="sgd", lr=0.5), net, phases)
     assert names_of(net, optimizer) == {"phase-0": head, "phase-1": conv2}
+
+
+def test_phases_that_say_nothing_of_their_own_share_a_group():
+    """A group costs an optimizer time at each step, and what is frozen in one costs none."""
+    net, head, conv2 = thaw()
+    one = build_optimizer(schedule(type="sgd", lr=0.5), net, [phase(0, head, head), phase(1, head + conv2, conv2)])
+    assert [(g["name"], g["phase"], len(g["params"])) for g in one.param_groups] == [("all", 0, len(head + conv2))]
+    phases = [phase(0, head, head, lr=0.1), phase(1, head + conv2, conv2), phase(2, head + conv2, ())]
+    two = build_optimizer(schedule(type="sgd", lr=0.5), net, phases)
+    assert names_of(net, two) == {"phase-0": head, "phase-1": conv2}
 
 
 def test_one_phase_of_everything_is_as_none():
@@ -295,7 +305,8 @@ def test_a_shared_parameter_is_in_one_group_by_any_of_its_names():
     net.encoder.tied = net.head  # a second name, and named_parameters tells the first it meets
     assert not any(name.startswith("head") for name, _ in net.named_parameters())
     tied = [name for name, _ in net.named_parameters() if "tied" in name]
-    optimizer = build_optimizer(schedule(type="sgd", lr=0.5), net, [phase(0, head, head), phase(1, conv2 + tied, conv2)])
+    phases = [phase(0, head, head), phase(1, conv2 + tied, conv2, lr=0.1)]
+    optimizer = build_optimizer(schedule(type="sgd", lr=0.5), net, phases)
     assert names_of(net, optimizer) == {"phase-0": tied, "phase-1": conv2}
 
 

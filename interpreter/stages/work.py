@@ -55,7 +55,7 @@ class Work:
         settings = self.stage.settings["data"]
         chosen_by = next((each for each in self.stage.inputs if each.role == "scores"), None)
         if chosen_by is None and self.stage.kind != "fit":
-            settings = {**settings, "subset": None}  # it is for training only: what measures sees every example
+            settings = {k: v for k, v in settings.items() if k != "subset"}  # for training only: what measures sees every example
         name = settings["source"]
         source: Path | None = None
         if name != "embedded":

@@ -30,7 +30,7 @@ class Start(Config):
     take: Literal["encoder", "encoder-only", "all"] = "encoder"
     """encoder: the encoder, and the head when its settings are equal. encoder-only: never the head. all: both, or an error."""
     new_channels: Literal["error", "zero"] = "error"
-    """Input channels that the earlier model did not have: an error, or weights of zero for them."""
+    """Input channels that the earlier model did not have, which come last: an error, or weights of zero for them."""
     file: str | None = None
     """A weights file, as a data source's name or a path from the project's root."""
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")

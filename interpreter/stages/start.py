@@ -7,6 +7,7 @@ import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,13 +37,15 @@ def begin(work: Work, model: nn.Module, head_identity: str) -> Carried:
     if start["kind"] == "random":
         return Carried("random", (), "starts from random weights")
     if start["kind"] == "file":
-        return _from_file(work, start["file"], start["sha256"], model)
+        return _from_file(work, start, model)
     source = next(i for i in work.stage.inputs if i.role == "start")
     path = of_rule(Record.of(work.project, source.key), source.checkpoint)
     checkpoint = load(path)
     weights: Weights = evaluated(checkpoint)
     where = f"{path.name} ({source.checkpoint}) of {source.key}"
     take = start.get("take", source.take)
+    if start.get("new_channels") == "zero":
+        weights = widened(model.state_dict(), weights)
     _put(model, {k: v for k, v in weights.items() if k.startswith("encoder.")}, "encoder.", where)
     if take == "encoder-only":
         return Carried(source.key, ("encoder",), f"the encoder of {where}; never the head")
@@ -70,7 +73,42 @@ def whole(model: nn.Module, path: Path, class_names: Sequence[str]) -> None:
     _put(model, evaluated(content), "", path.name)
 
 
-def _from_file(work: Work, name: str, sha256: str, model: nn.Module) -> Carried:
+def widened(own: Weights, weights: Weights) -> dict[str, Tensor]:
+    """`weights` with zeros where a tensor of the encoder takes more input channels in `own`: the new ones come last."""
+    return {name: _padded(tensor, own[name]) if name in own else tensor for name, tensor in weights.items()}
+
+
+def _padded(tensor: Tensor, like: Tensor) -> Tensor:
+    """`tensor` with zeros behind it on axis 1, where nothing but more of that axis tells `like` from it."""
+    if tensor.ndim < 2 or tensor.ndim != like.ndim or tensor.shape[1] >= like.shape[1]:
+        return tensor
+    if tensor.shape[:1] != like.shape[:1] or tensor.shape[2:] != like.shape[2:]:
+        return tensor  # another misfit too, which is told
+    padded = tensor.new_zeros(like.shape)
+    padded[:, : tensor.shape[1]] = tensor
+    return padded
+
+
+def renamed(weights: Weights, prefixes: Mapping[str, str]) -> dict[str, Tensor]:
+    """`weights` under other names: of each name the longest of `prefixes` that begins it is replaced.
+
+    Raises: StageFailed for a prefix that begins no name, and for two tensors that would get one name.
+    """
+    idle = [prefix for prefix in prefixes if not any(name.startswith(prefix) for name in weights)]
+    if idle:
+        raise StageFailed(f"`map` renames `{idle[0]}`, and no tensor of the file begins so", hint=f"it has: {few(list(weights))}")
+    found: dict[str, Tensor] = {}
+    for name, tensor in weights.items():
+        prefix = max((p for p in prefixes if name.startswith(p)), key=len, default="")
+        new = prefixes[prefix] + name.removeprefix(prefix) if prefix in prefixes else name
+        if new in found:
+            raise StageFailed(f"`map` gives two tensors of the file the name `{new}`")
+        found[new] = tensor
+    return found
+
+
+def _from_file(work: Work, start: Mapping[str, Any], model: nn.Module) -> Carried:
+    name, sha256, take = start["file"], start["sha256"], start.get("take", "encoder")
     path = work.project.source(name) or work.project.root / name
     if not path.is_file():
         raise DataMissing(f"the weights file `{name}` is not here", hint=f"name it in expt.toml: [data] {name} = ...")
@@ -87,6 +125,7 @@ def _from_file(work: Work, name: str, sha256: str, model: nn.Module) -> Carried:
             content = content[wrapping]
     if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
         raise StageFailed(f"the weights file `{name}` holds no mapping of names to tensors")
+    content = renamed(content, start.get("map", {}))
     named = any(k.startswith("encoder.") for k in content)
     prefix = "" if named else "encoder."
     encoder = {prefix + k: v for k, v in content.items() if (prefix + k).startswith("encoder.")}
@@ -94,8 +133,11 @@ def _from_file(work: Work, name: str, sha256: str, model: nn.Module) -> Carried:
         encoder = _without_classifier(encoder, model)
     _put(model, encoder, "encoder.", f"the file `{name}`")
     source = f"sha256:{sha256}"
-    head = {k: v for k, v in content.items() if k.startswith("head.")} if named else {}
-    if head and _misfit(model, head, "head.") == "":
+    head = {k: v for k, v in content.items() if k.startswith("head.")} if named and take != "encoder-only" else {}
+    misfit = _misfit(model, head, "head.")
+    if take == "all" and misfit:
+        raise StageFailed(f"take: all, but the head of the file `{name}` does not fit the model: {misfit}")
+    if head and not misfit:
         _put(model, head, "head.", f"the file `{name}`")
         return Carried(source, ("encoder", "head"), f"the encoder and the head of the file `{name}`")
     return Carried(source, ("encoder",), f"the encoder of the file `{name}`; the head is random")

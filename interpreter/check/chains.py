@@ -155,7 +155,7 @@ class Chains:
             text = f"`{stage.name}` scores by the probability of the true class, and `{fitted.name}` predicts numbers"
             self.problems.add(Problem("objective-misfit", text, place, self.path, hint="score after a fit over classes"))
         probed = any(s.kind == "probe" for s in before[before.index(fitted) :])
-        rule = stage.checkpoint or ("picked" if probed else "best")
+        rule = stage.checkpoint or ("picked" if probed else fitted.onward)
         if not probed:
             self._same_classes(stage, fitted, place)
         self._kept(rule, fitted, place)

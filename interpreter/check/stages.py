@@ -229,7 +229,7 @@ class Stages:
             data,
             called(node.items["score"]),
             part=form.part,
-            checkpoint=form.checkpoint,
+            checkpoint=form.checkpoint or "",
             replicates=form.replicates,
             unbuilt=self._unbuilt("score", parts, node),
         )

@@ -77,14 +77,16 @@ class CheckedStage:
     data: Dataset | None
     data_name: str  # as the page calls it
     part: str = ""  # evaluate, score: the split it measures; combine: the split of the predictions
-    checkpoint: str = ""  # evaluate, score: which checkpoint of the fit before it; "" is best, or what a probe picked
+    checkpoint: str = (
+        ""  # evaluate, score: which checkpoint of the fit before it; "" is the one it goes on from, or what a probe picked
+    )
     objective: Objective | None = None
     model: Model | None = None
     head: Head | None = None
     schedule: Schedule | None = None
     keep: Keep = field(default_factory=Keep)
     origin: Origin = Origin("previous")
-    onward: str = "best"  # fit: the checkpoint that the next fit of the chain starts from
+    onward: str = "best"  # fit: the checkpoint that what comes after it in the chain goes on from
     thaw: Thaw | None = None
     average: Average | None = None
     at: tuple[str, ...] = ()  # probe: the checkpoints it looks at

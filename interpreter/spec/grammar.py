@@ -80,7 +80,8 @@ class WrittenEvaluate(Config):
     part: Literal["train", "val", "test"] | None = None
     """Which split of it. Absent: test where there is one, else val."""
     checkpoint: Checkpoint | None = None
-    """Which checkpoint of the fit before it: best, last or epoch-N. Absent: best; after a probe, the one it picked."""
+    """Which checkpoint of the fit before it: best, last or epoch-N. Absent: best, or the one that the chain begins with; after a
+    probe, the one it picked."""
     metrics: list[str] | None = None
     """Metrics the page is about; all that the objective has are recorded anyway."""
 
@@ -113,8 +114,8 @@ class WrittenScore(Config):
     """Which split of it."""
     replicates: int = Field(default=1, ge=1)
     """Draws of an example's noise and augmentation that its difficulty is the mean of."""
-    checkpoint: Checkpoint = "best"
-    """Which checkpoint of the fit before it."""
+    checkpoint: Checkpoint | None = None
+    """Which checkpoint of the fit before it: best, last or epoch-N. Absent: best, or the one that the chain begins with."""
 
 
 class WrittenArm(Config):

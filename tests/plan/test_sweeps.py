@@ -124,6 +124,21 @@ def test_a_star_goes_over_every_kept_checkpoint(project):
     assert rules == {"epoch-1", "epoch-2", "best", "last"}
 
 
+def test_what_comes_right_after_a_checkpoint_measures_that_one(project):
+    page = PAGE.replace("schedule: short}\n      final", "schedule: short, keep: {every: 1}}\n      final", 1)
+    plan = plan_of(
+        project, with_arm('each: {chain: ["naive.tune@*", final]}\n      one: {chain: ["naive.tune@last", final]}', page)
+    )
+    found = keys(plan)
+
+    def measured(arm):
+        return plan.stages[found[arm, 0, "final"]].inputs[0].checkpoint
+
+    assert measured("one") == "last"
+    rules = ("epoch-1", "epoch-2", "best", "last")
+    assert [measured(f"each[checkpoint={rule}]") for rule in rules] == list(rules)
+
+
 def test_a_start_at_a_point_takes_its_weights(project):
     text = (
         "swept: {chain: [pre], points: {a: {stages.pre.head.hidden: 4}, b: {stages.pre.head.hidden: 2}}}\n"

@@ -106,8 +106,6 @@ LINES: tuple[Line, ...] = (
     ),
 )
 
-NOT_BUILT: dict[str, tuple[str, ...]] = {}
-
 # There is one class of each of these, so they have no type of their own.
 SCHEDULE = "interpreter.spec.components.schedules:Schedule"
 HEAD = f"{_MODELS}:Head"
@@ -201,7 +199,6 @@ def builder(kind: str, type_: str) -> Any:
 __all__ = [
     "HEAD",
     "LINES",
-    "NOT_BUILT",
     "SCHEDULE",
     "Line",
     "builder",

@@ -30,7 +30,6 @@ class Chains:
     def read(self, chain: Sequence) -> Iterator[tuple[dict[str, str], Chain]]:
         """Each chain that the text stands for, with the factors it has from what it begins with: one, unless it begins with a
         sweep. Nothing where it can't be read."""
-        before = len(self.problems.found)
         begin: list[tuple[dict[str, str], Chain]] = [({}, ())]
         items = list(chain.items)
         first = items[0] if items else None
@@ -39,13 +38,11 @@ class Chains:
         ref = result_ref(first.text) if isinstance(first, Scalar) and first.text not in known.items else None
         if ref is not None and ref.arm:
             assert isinstance(first, Scalar)
-            found = self._prefixes(first)
-            begin = found or []
+            begin = self._prefixes(first) or []
             items = items[1:]
         own = self._own(items, known)
-        if own is None or (len(self.problems.found) > before and not begin):
-            return
-        for factors, prefix in begin:
+        for factors, prefix in begin if own is not None else ():
+            assert own is not None
             whole = self._joined(prefix, own, chain)
             if whole is not None:
                 yield factors, whole

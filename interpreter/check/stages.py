@@ -119,7 +119,7 @@ class Stages:
             self.problems.add(Problem("stage-kind", text, node.place, path, expected, got))
             return None
         kind = kinds[0]
-        form = self._form(kind, node, path)
+        form = self._read(STAGE_FORMS[kind], node, path)
         found = {
             key: self._component(STAGE_PARTS[key], node.items[key], root, f"{path}.{key}")
             for key in keys(STAGE_FORMS[kind])
@@ -132,15 +132,6 @@ class Stages:
         stage = made(name, node, form, {key: config for key, (config, _) in parts.items()}, path)
         written = Mapping(node.place, {**node.items, **{key: whole for key, (_, whole) in parts.items()}}, node.keys)
         return replace(stage, written=written) if stage is not None else None
-
-    def _form(self, kind: str, node: Mapping, path: str) -> Config | None:
-        """The keys of a stage, less those that name components: they are read by themselves."""
-        cls = STAGE_FORMS[kind]
-        before = len(self.problems.found)
-        form = self._read(cls, node, path)
-        if form is None and len(self.problems.found) == before:
-            return read(cls, node, self.problems, path)
-        return form
 
     def _fit(self, name: str, node: Mapping, form: Config, parts: dict[str, Component], path: str) -> CheckedStage | None:
         assert isinstance(form, WrittenFit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Mapping as MappingType
 from typing import TypeVar
 
@@ -12,7 +12,6 @@ from interpreter.check.sides import Scope
 from interpreter.check.types import CheckedArm
 from interpreter.errors import Place, Problem, Problems
 from interpreter.source.nodes import Mapping, Node, Scalar, Sequence, plain
-from interpreter.spec.base import Config
 from interpreter.spec.claims import Claim
 from interpreter.spec.names import did_you_mean, own_arm_ref
 from interpreter.spec.page import check_names
@@ -20,38 +19,44 @@ from interpreter.spec.points import picks
 from interpreter.spec.typed import read, wrong_type
 from interpreter.spec.views import AnyChart, AnyTable, Chart, SqlChart, SqlTable, Table
 
-C = TypeVar("C", bound=Config)
+V = TypeVar("V", Chart, Table)
+S = TypeVar("S", SqlChart, SqlTable)
 
 
 def read_charts(node: Mapping, scope: Scope, claims: Iterable[Claim], problems: Problems) -> dict[str, AnyChart]:
     """The charts of an entry, each held against what there is to draw."""
-    found: dict[str, AnyChart] = {}
-    for name, item in _named(node, "charts", problems):
-        path = f"charts.{name}"
-        if "sql" in item.items:
-            made = read(SqlChart, item, problems, path)
-            found |= {name: made} if made is not None else {}
-            continue
-        chart = read(Chart, item, problems, path)
-        if chart is not None:
-            found[name] = chart
-            _Views(scope, problems, path, item).chart(chart, list(claims))
-    return found
+    made = list(claims)
+
+    def hold(chart: Chart, path: str, item: Mapping) -> None:
+        _Views(scope, problems, path, item).chart(chart, made)
+
+    return _read(Chart, SqlChart, "charts", node, problems, hold)
 
 
 def read_tables(node: Mapping, scope: Scope, problems: Problems) -> dict[str, AnyTable]:
     """The tables of an entry, each held against what there is to show."""
-    found: dict[str, AnyTable] = {}
-    for name, item in _named(node, "tables", problems):
-        path = f"tables.{name}"
+
+    def hold(table: Table, path: str, item: Mapping) -> None:
+        _Views(scope, problems, path, item).table(table)
+
+    return _read(Table, SqlTable, "tables", node, problems, hold)
+
+
+def _read(
+    own: type[V], sql: type[S], key: str, node: Mapping, problems: Problems, hold: Callable[[V, str, Mapping], None]
+) -> dict[str, V | S]:
+    """The views under `key`: those by a query as they are, the others held against what there is by `hold`."""
+    found: dict[str, V | S] = {}
+    for name, item in _named(node, key, problems):
+        path = f"{key}.{name}"
         if "sql" in item.items:
-            made = read(SqlTable, item, problems, path)
-            found |= {name: made} if made is not None else {}
+            query = read(sql, item, problems, path)
+            found |= {name: query} if query is not None else {}
             continue
-        table = read(Table, item, problems, path)
-        if table is not None:
-            found[name] = table
-            _Views(scope, problems, path, item).table(table)
+        view = read(own, item, problems, path)
+        if view is not None:
+            found[name] = view
+            hold(view, path, item)
     return found
 
 

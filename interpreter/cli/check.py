@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 from interpreter.check.page import check_page
 from interpreter.check.types import CheckedPage
-from interpreter.cli.session import here, library_of, page_path, project_of, show_problems
+from interpreter.cli.session import chosen_pages, show_problems
 from interpreter.errors import PageError, Problem, UsageError
 from interpreter.run.register import register
 from interpreter.source.caret import as_json
@@ -16,9 +15,7 @@ from interpreter.source.caret import as_json
 
 def run(args: argparse.Namespace) -> int:
     """Check the pages named, or all; 2 when one is wrong. With `--deep`, their models are built too."""
-    project = project_of(args.pages[0]) if args.pages else here()
-    library = library_of(project)
-    paths: list[Path] = [page_path(project, name) for name in args.pages] or library.files()
+    project, library, paths = chosen_pages(args.pages)
     problems: list[Problem] = []
     wrong, entries = 0, 0
     fine: list[CheckedPage] = []

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from interpreter import catalog
-from interpreter.cli.session import here, library_of, page_path, project_of
+from interpreter.cli.session import chosen_pages
 from interpreter.errors import ExptError, PageError, Problem, Problems, UsageError
 from interpreter.run.record import write_atomically
 from interpreter.source.layout import LayoutError, lay_out
@@ -17,9 +17,7 @@ from interpreter.spec.order import orders
 
 def run(args: argparse.Namespace) -> int:
     """Lay out the pages named, or all; with `--check` only name those that would change, and 2 when there are any."""
-    project = project_of(args.pages[0]) if args.pages else here()
-    library = library_of(project)
-    paths: list[Path] = [page_path(project, name) for name in args.pages] or library.files()
+    _, library, paths = chosen_pages(args.pages)
     wrong: list[Problem] = []
     changed = 0
     for path in paths:

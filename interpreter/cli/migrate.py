@@ -7,7 +7,7 @@ import difflib
 from pathlib import Path
 
 from interpreter.cli.fmt import write_in_place
-from interpreter.cli.session import here, library_of, page_path, project_of
+from interpreter.cli.session import chosen_pages
 from interpreter.errors import PageError, Problem, Problems
 from interpreter.source.load import load
 from interpreter.spec.migrations import CURRENT, Lifted, lift
@@ -15,9 +15,7 @@ from interpreter.spec.migrations import CURRENT, Lifted, lift
 
 def run(args: argparse.Namespace) -> int:
     """Show what lifting the pages named, or all, would change; with `--write`, change it."""
-    project = project_of(args.pages[0]) if args.pages else here()
-    library = library_of(project)
-    paths: list[Path] = [page_path(project, name) for name in args.pages] or library.files()
+    _, library, paths = chosen_pages(args.pages)
     wrong: list[Problem] = []
     old = 0
     for path in paths:

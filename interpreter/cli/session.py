@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +83,16 @@ def project_of(name: str) -> Project:
     """The project of the page called `name`: that of its file where it is a path, else that of the working directory."""
     path = Path(name)
     return _opened(path) if path.suffix in (".yaml", ".yml") and path.is_file() else here()
+
+
+def chosen_pages(names: Sequence[str]) -> tuple[Project, Library, list[Path]]:
+    """The project of the pages called `names`, a library of it, and their files; without names all pages of this folder's.
+
+    Raises: UsageError.
+    """
+    project = project_of(names[0]) if names else here()
+    library = library_of(project)
+    return project, library, [page_path(project, name) for name in names] or library.files()
 
 
 def open_session(args: argparse.Namespace) -> Session:

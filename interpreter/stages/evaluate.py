@@ -6,6 +6,7 @@ import time
 
 from interpreter.errors import StageFailed
 from interpreter.parts.build import build_model, build_objective
+from interpreter.parts.contract import Data, Model, Objective, Split
 from interpreter.run.record import Record, now
 from interpreter.stages.batches import Batches, outputs_of
 from interpreter.stages.checkpoint import of_rule
@@ -14,14 +15,15 @@ from interpreter.stages.start import whole
 from interpreter.stages.work import Event, Work, data_events, finding
 
 
-def run_evaluate(work: Work) -> int:
-    """Do an evaluation; returns 1, the epochs it has. Raises: StageFailed, Fenced, OSError."""
-    settings, began = work.stage.settings, time.perf_counter()
-    part = settings["part"]
+def fitted(work: Work) -> tuple[Data, Split, Objective, Model]:
+    """What a stage measures a fit with: its data, the split of it, the objective, and the model with the fit's weights.
+
+    The record has heard of it all. Raises: StageFailed, Fenced, OSError.
+    """
+    settings, part = work.stage.settings, work.stage.settings["part"]
     data = work.data()
     if part not in data.splits:
         raise StageFailed(f"the data has no `{part}` split", hint=f"it has: {', '.join(data.splits)}")
-    split = data.splits[part]
     objective = build_objective(settings["objective"], data)
     model = build_model(settings["model"], settings["head"], data.shape, objective.outputs, work.stage.seed)
     source = work.stage.inputs[0]
@@ -32,6 +34,13 @@ def run_evaluate(work: Work) -> int:
     said += [{"kind": "start", "epoch": 0, "from": source.key, "carried": ["encoder", "head"], "why": why}]
     said += [*data_events(data, settings["data"]["type"]), *(finding(0, code, text) for code, text in work.notes)]
     work.events.write(*said)
+    return data, data.splits[part], objective, model
+
+
+def run_evaluate(work: Work) -> int:
+    """Do an evaluation; returns 1, the epochs it has. Raises: StageFailed, Fenced, OSError."""
+    began = time.perf_counter()
+    data, split, objective, model = fitted(work)
     fabric = work.fabric()
     batches = Batches(split, work.numerics.loader_workers)
     outputs = outputs_of(fabric.setup_module(model), batches, fabric.device)

@@ -16,16 +16,14 @@ import torch
 
 from interpreter.errors import StageFailed
 from interpreter.parts import random
-from interpreter.parts.build import build_model, build_objective
 from interpreter.parts.contract import Draw, Split
-from interpreter.run.record import SCORES, Record, now
+from interpreter.run.record import SCORES
 from interpreter.spec.canonical import canonical
 from interpreter.stages.batches import EVALUATION_BATCH, Batches, outputs_of
-from interpreter.stages.checkpoint import of_rule
+from interpreter.stages.evaluate import fitted
 from interpreter.stages.outputs import record_outputs
 from interpreter.stages.scores import table_of
-from interpreter.stages.start import whole
-from interpreter.stages.work import Event, Stopped, Work, data_events, finding
+from interpreter.stages.work import Stopped, Work, finding
 
 Floats = np.ndarray
 
@@ -42,21 +40,8 @@ def run_score(work: Work) -> int:
     """Score the examples of a split; returns 1, the epochs it has. Raises: StageFailed, Stopped, Fenced, OSError."""
     settings, began = work.stage.settings, time.perf_counter()
     part, replicates = settings["part"], int(settings["replicates"])
-    data = work.data()
-    if part not in data.splits:
-        raise StageFailed(f"the data has no `{part}` split", hint=f"it has: {', '.join(data.splits)}")
-    split = data.splits[part]
+    data, split, objective, model = fitted(work)
     _check(split, data.shape)
-    objective = build_objective(settings["objective"], data)
-    model = build_model(settings["model"], settings["head"], data.shape, objective.outputs, work.stage.seed)
-    source = work.stage.inputs[0]
-    path = of_rule(Record.of(work.project, source.key), source.checkpoint)
-    whole(model, path, data.class_names)
-    why = f"all weights of {path.name} ({source.checkpoint}) of {source.key}"
-    said: list[Event] = [{"kind": "attempt", "resume_epoch": 0, "t": now()}]
-    said += [{"kind": "start", "epoch": 0, "from": source.key, "carried": ["encoder", "head"], "why": why}]
-    said += [*data_events(data, settings["data"]["type"]), *(finding(0, code, text) for code, text in work.notes)]
-    work.events.write(*said)
     fabric = work.fabric()
     unit = fabric.setup_module(model)
     batches = Batches(split, work.numerics.loader_workers)

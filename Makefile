@@ -13,11 +13,12 @@ help:
 	@echo "make fuzz    FUZZ=100000 pages made up or damaged: each is planned, or refused with a place (about an hour)"
 	@echo "make docs    the generated parts of docs/"
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt requirements-no-deps.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade pip
 	@echo "installing (torch is large: this takes a few minutes the first time) ..."
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@$(BIN)/python -m pip install --quiet --no-deps --requirement requirements-no-deps.txt
 	@touch $(READY)
 
 demo: $(READY)

@@ -81,7 +81,9 @@ def _use(stage: CheckedStage) -> Use | None:
     if stage.objective is not None and not catalog.built("objective", stage.objective.type):
         assumed = f"the objective type `{stage.objective.type}`, which decides the number of outputs, is not built yet"
     outputs = data.outputs or ASSUMED_OUTPUTS
-    return Use(name, Request(settings(model), settings(head), data.shape, outputs, model.component_version), assumed=assumed)
+    views = stage.objective.views if stage.objective is not None else 1
+    asked = Request(settings(model), settings(head), data.shape, outputs, model.component_version, views)
+    return Use(name, asked, assumed=assumed)
 
 
 def request_of(stage: CheckedStage) -> tuple[Request | None, str]:

@@ -56,8 +56,12 @@ def build_objective(settings: Settings, data: Data) -> Objective:
     return objective
 
 
-def build_model(model_settings: Settings, head_settings: Settings, shape: tuple[int, ...], outputs: int, seed: int) -> Model:
-    """The model for examples of `shape` and so many `outputs`, with the random weights that belong to `seed`.
+def build_model(
+    model_settings: Settings, head_settings: Settings, shape: tuple[int, ...], outputs: int, seed: int, views: int = 1
+) -> Model:
+    """The model for views of `shape` and so many `outputs`, with the random weights that belong to `seed`.
+
+    Its head takes the features of `views` views of an example side by side.
 
     The encoder's weights depend on the seed and its own settings, the head's on the seed, its settings and its sizes; the
     global generators are left as they were.
@@ -71,9 +75,9 @@ def build_model(model_settings: Settings, head_settings: Settings, shape: tuple[
         raise StageFailed(f"the model `{config.type}` does not fit the data: it {text}")
     with _seeded(derive(seed, "init", _text(config))):
         encoder, features = build(config, tuple(shape))
-    with _seeded(derive(seed, "init-head", _text(head_config), features, outputs)):
-        head = build_head(head_config, features, outputs)
-    return Model(encoder, head, features)
+    with _seeded(derive(seed, "init-head", _text(head_config), views * features, outputs)):
+        head = build_head(head_config, views * features, outputs)
+    return Model(encoder, head, features, 1 + len(shape), views)
 
 
 def build_optimizer(settings: Settings, model: torch.nn.Module, phases: Sequence[PhaseOf] = ()) -> torch.optim.Optimizer:

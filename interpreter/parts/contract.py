@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -33,9 +33,10 @@ class Split(Protocol):
     def batch(self, index: np.ndarray, draw: Draw | None) -> tuple[torch.Tensor, torch.Tensor]:
         """The examples at `index` (B,) and their targets; without a draw nothing is random.
 
-        What is random about an example depends on the draw and its index alone, not on the rest of the batch.
+        What is random about an example depends on the draw and its index alone, not on the rest of the batch. Where examples are
+        made without end, or evaluated in several poses, index i + k * len(self) is look k at example i, unlike look 0.
 
-        Shape: x (B, C, H, W) float32, or (B, 2, C, H, W) where two views are drawn; y as `targets`.
+        Shape: x (B, C, H, W) or (B, C, X, Y, Z) float32, or (B, 2, C, ...) where an example is two views; y as `targets`.
         """
         ...
 
@@ -44,8 +45,8 @@ class Split(Protocol):
 class Data:
     """A dataset, read."""
 
-    splits: Mapping[str, Split]  # of "train", "val", "test"
-    shape: tuple[int, ...]  # of one example, (C, H, W)
+    splits: Mapping[str, Split]  # of "train", "val", "test", and named further validation splits
+    shape: tuple[int, ...]  # of one view of an example, (C, H, W) or (C, X, Y, Z)
     outputs: int  # classes, or numbers to predict
     class_names: tuple[str, ...]  # () for regression
     target_space: str
@@ -53,12 +54,20 @@ class Data:
     findings: tuple[tuple[str, str], ...]  # (code, text)
     facts: Mapping[str, Any]  # plain data: n and class histogram of each split, normalization used
     growing: Growing | None = None  # which examples of the train split each epoch has; None: all of them, always
+    per_epoch: int | None = None  # training examples of an epoch where they have no end; None: each of the split once
+    poses: Mapping[str, int] = field(
+        default_factory=dict
+    )  # evaluated split -> looks at an example that its prediction is the mean of
+    anew: frozenset[str] = frozenset()  # evaluated splits that are drawn anew each epoch
+    # Trivial rules to beat, fitted on train alone: rule -> split -> its outputs for the split, as a model's would be.
+    rules: Mapping[str, Mapping[str, torch.Tensor]] = field(default_factory=dict)
 
 
 class Objective(Protocol):
     """What is minimized, and what is measured on a whole split."""
 
     outputs: int  # numbers the model must give for an example
+    views: int  # of an example, whose features the head takes side by side; 1: the head sees each view alone
 
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """The mean loss of a batch, differentiable."""
@@ -82,18 +91,29 @@ class Objective(Protocol):
 
 
 class Model(nn.Module):
-    """An encoder and a head: `forward(x)` is `head(encoder(x))`.
+    """An encoder and a head: `forward(x)` is `head(encoder(x))`. Views of one example all go through the one encoder.
 
-    Shape: encoder (B, C, H, W) -> (B, features); head (B, features) -> (B, outputs).
+    Shape: encoder (B, C, ...) -> (B, features); head (B, views * features) -> (B, outputs). A batch of single
+    views has `dims` dimensions.
     """
 
-    def __init__(self, encoder: nn.Module, head: nn.Module, features: int) -> None:
+    def __init__(self, encoder: nn.Module, head: nn.Module, features: int, dims: int, views: int = 1) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
         self.features = features
+        self.dims = dims
+        self.views = views
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The outputs. Shape: (B, C, H, W) -> (B, outputs)."""
-        outputs: torch.Tensor = self.head(self.encoder(x))
+        """The outputs.
+
+        Shape: (B, C, ...) -> (B, outputs); (B, V, C, ...) -> (B, outputs) where the head takes V views side by side, otherwise
+        (B, V, outputs).
+        """
+        if x.ndim == self.dims:
+            outputs: torch.Tensor = self.head(self.encoder(x))
+            return outputs
+        features = self.encoder(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        outputs = self.head(features.flatten(1) if self.views > 1 else features)
         return outputs

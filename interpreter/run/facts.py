@@ -47,9 +47,10 @@ class Request:
 
     model: Json
     head: Json
-    shape: tuple[int, ...]  # of one example, (C, H, W)
+    shape: tuple[int, ...]  # of one view of an example, (C, H, W) or (C, X, Y, Z)
     outputs: int
     version: int  # the model's component version
+    views: int = 1  # of an example, whose features the head takes side by side
 
     @property
     def key(self) -> str:
@@ -62,6 +63,7 @@ class Request:
                 "shape": self.shape,
                 "outputs": self.outputs,
                 "version": self.version,
+                "views": self.views,
                 "packages": _versions(),
                 "source": _source(str(self.model["type"])),
             }
@@ -124,7 +126,7 @@ def facts_of(project: Project, requests: Sequence[Request], timeout_s: float = T
 
 def _ask(project: Project, requests: list[Request], timeout_s: float) -> list[dict[str, Any]]:
     """Answers to the first of `requests`, at least one: the last may be the refusal of a model that ended the process."""
-    plain = [{"model": r.model, "head": r.head, "shape": r.shape, "outputs": r.outputs} for r in requests]
+    plain = [{"model": r.model, "head": r.head, "shape": r.shape, "outputs": r.outputs, "views": r.views} for r in requests]
     asked = json.dumps({"plugins": list(project.plugins), "requests": plain})
     path = os.pathsep.join(filter(None, [str(_PACKAGE_ROOT.parent), os.environ.get("PYTHONPATH", "")]))
     env = {**os.environ, **dict.fromkeys(_SINGLE, "1"), "PYTHONPATH": path}

@@ -83,7 +83,8 @@ class Record:
         data = json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False).encode() + b"\n"
         try:
             write_atomically(self.stage_file, data, exclusive=True)
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError):
+            # Not found: whoever holds the stage, and so has written stage.json, has swept our half-written one away.
             held = read_json(self.stage_file)
             # What the key stands for must agree. Names and what only says how may differ: the first one's stay.
             if any(
@@ -121,8 +122,11 @@ class Record:
             return None
 
     def sweep(self) -> None:
-        """Remove what a dead attempt left half-written. Only for the attempt that holds the stage."""
-        for folder in (self.checkpoints, *(p for p in _folders(self.predictions))):
+        """Remove what a dead attempt left half-written. Only for the attempt that holds the stage.
+
+        Beside stage.json others may be writing at this moment: theirs is swept as well, and `write_stage` knows what that means.
+        """
+        for folder in (self.folder, self.checkpoints, *(p for p in _folders(self.predictions))):
             for path in folder.glob(f".*{PART}"):
                 path.unlink(missing_ok=True)
 

@@ -25,7 +25,7 @@ def fitted(work: Work) -> tuple[Data, Split, Objective, Model]:
     if part not in data.splits:
         raise StageFailed(f"the data has no `{part}` split", hint=f"it has: {', '.join(data.splits)}")
     objective = build_objective(settings["objective"], data)
-    model = build_model(settings["model"], settings["head"], data.shape, objective.outputs, work.stage.seed)
+    model = build_model(settings["model"], settings["head"], data.shape, objective.outputs, work.stage.seed, objective.views)
     source = work.stage.inputs[0]
     path = of_rule(Record.of(work.project, source.key), source.checkpoint)
     whole(model, path, data.class_names)

@@ -1,7 +1,7 @@
 """Facts of models: names, shapes and counts of parameters, which only torch knows. A process of its own, for many models at once.
 
 Models are built on torch's meta device: shapes without numbers, so that a large one takes neither memory nor time. Asked by
-one JSON object on the input, {"plugins": [...], "requests": [{"model", "head", "shape", "outputs"}, ...]}; answers by JSON
+one JSON object on the input, {"plugins": [...], "requests": [{"model", "head", "shape", "outputs", "views"}, ...]}; answers by JSON
 lines: {"said": "ready"}, then one object a request, in order (see `look`), or {"error", "hint"} for a model that can't be built.
 """
 
@@ -72,13 +72,14 @@ def look(request: Json) -> dict[str, Any]:
 
 def _built(request: Json) -> Model:
     settings, rest = dict(request["model"]), (request["head"], tuple(request["shape"]), int(request["outputs"]))
+    views = int(request.get("views", 1))
     try:
-        return build_model(settings, *rest, seed=0)
+        return build_model(settings, *rest, seed=0, views=views)
     except DataMissing:
         if not settings.get("pretrained"):
             raise
         # Published weights that are not on this machine: they would change no name and no shape.
-        return build_model(settings | {"pretrained": False}, *rest, seed=0)
+        return build_model(settings | {"pretrained": False}, *rest, seed=0, views=views)
 
 
 def _passes(model: Model, shape: tuple[int, ...], outputs: int) -> None:
@@ -87,7 +88,7 @@ def _passes(model: Model, shape: tuple[int, ...], outputs: int) -> None:
     try:
         with torch.no_grad():
             features = model.encoder(torch.zeros(_BATCH, *shape))
-            found = model.head(features)
+            found = model.head(features.repeat(1, model.views))
     except Exception as error:
         words = f"{type(error).__name__}: {_first_line(error)}"
         raise StageFailed(f"it does not take examples of {' x '.join(map(str, shape))}: {words}") from None

@@ -52,7 +52,7 @@ class Fit:
         self.objective = build_objective(self.settings["objective"], self.data)
         self.fabric = work.fabric()
         made_of = (self.settings["model"], self.settings["head"], self.data.shape, self.objective.outputs)
-        model = build_model(*made_of, work.stage.seed)
+        model = build_model(*made_of, work.stage.seed, self.objective.views)
         self.head_identity = checkpoints.head_identity(self.settings["head"], self.objective.outputs, self.data.target_space)
         self.model = model
         self._streams()

@@ -17,6 +17,8 @@ from interpreter.spec.components.objectives import Classification
 class CrossEntropy:
     """Cross-entropy over `outputs` classes."""
 
+    views = 1
+
     def __init__(self, config: Classification, outputs: int) -> None:
         self.outputs = outputs
         self.smoothing = config.label_smoothing

@@ -14,6 +14,8 @@ from interpreter.spec.components.objectives import Classification, Draw
 class Drawn:
     """Two objectives, of which each step has one. `begin_step` decides; the fit derives its luck from (seed, epoch, step)."""
 
+    views = 1
+
     def __init__(self, one: classification.CrossEntropy, other: classification.CrossEntropy, p: float) -> None:
         self.outputs = one.outputs
         self.one, self.other, self.p = one, other, p

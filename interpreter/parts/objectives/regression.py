@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 class NumberError:
     """The error of `outputs` numbers, in the units of the targets."""
 
+    views = 1
+
     def __init__(self, config: Regression, outputs: int) -> None:
         self.outputs = outputs
         self.kind = config.loss

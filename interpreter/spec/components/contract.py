@@ -72,6 +72,7 @@ class Objective(Component):
 
     task: ClassVar[str]  # the DataFacts.task it takes
     metrics: ClassVar[tuple[str, ...]]  # every metric it logs on a split, `loss` included
+    views: ClassVar[int] = 1  # of an example, whose features the head takes side by side
 
     def misfit(self, data: Dataset) -> str:
         """Why it can't be minimized on `data`, said of the objective ("wants ..."), or "" when it can."""

@@ -105,6 +105,7 @@ class NeighborLocation(Objective):
 
     task: ClassVar[str] = "neighbor_location"
     metrics: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "nll", "brier", "ece")
+    views: ClassVar[int] = 2
 
     type: Literal["neighbor_location"] = "neighbor_location"
 

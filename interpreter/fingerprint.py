@@ -9,13 +9,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 LENGTH = 40  # hex digits kept of sha256
-LITTER = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX"})  # what systems drop into folders
+# What systems drop into folders; lock.mdb is LMDB's list of readers, which most of them write anew when they open a database.
+LITTER = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX", "lock.mdb"})
 
 
 def walk(folder: Path) -> Iterator[tuple[str, Path]]:
     """The files below `folder` with their path relative to it (written with `/`), in the order of these paths.
 
-    Links are followed, each folder once on a way down. Hidden files and the litter of operating systems are left out.
+    Links are followed, each folder once on a way down. Hidden files and litter are left out.
     """
     yield from sorted(_walk(folder, "", (os.path.realpath(folder),)))
 

@@ -9,6 +9,7 @@
     jobs = 2                    # stages at a time          (default: cores // threads)
     threads = 1                 # torch threads of a stage  (default: 1; recorded with the attempt)
     loader_workers = 0          # loader processes of a stage
+    restart_workers = false     # true: they end with each epoch and begin anew, so what they leak is given back
     accelerator = "auto"
     keep_predictions = "auto"   # every_epoch | best | none | auto (every_epoch while under 50 MB)
 """
@@ -31,6 +32,7 @@ class Execution:
     jobs: int = 0
     threads: int = 1
     loader_workers: int = 0
+    restart_workers: bool = False
     accelerator: str = "auto"
     keep_predictions: str = "auto"
 
@@ -103,6 +105,7 @@ _EXECUTION_TYPES: dict[str, type] = {
     "jobs": int,
     "threads": int,
     "loader_workers": int,
+    "restart_workers": bool,
     "accelerator": str,
     "keep_predictions": str,
 }
@@ -146,7 +149,8 @@ def load_project(root: Path) -> Project:
         if kind is None:
             raise UsageError(f"{path}: [run] has no key `{key}`", hint=f"known: {', '.join(_EXECUTION_TYPES)}")
         if type(value) is not kind or (isinstance(value, int) and value < (1 if key == "threads" else 0)):
-            raise UsageError(f"{path}: [run] {key} must be a {kind.__name__} in range, got {value!r}")
+            wanted = "true or false" if kind is bool else f"a {kind.__name__} in range"
+            raise UsageError(f"{path}: [run] {key} must be {wanted}, got {value!r}")
     return Project(root, dict(data), Execution(**run), _plugins(path, table.get("plugins", [])))
 
 

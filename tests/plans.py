@@ -183,8 +183,9 @@ class Predictions:
 
 
 def write_records(
-    project: Project, plan: Plan, history: Callable[[str, int, str], History], *, baseline: Mapping[str, float] | None = None
-) -> None:
+    project: Project, plan: Plan, history: Callable[[str, int, str], History], *, baseline: Mapping[str, float] | None = None,
+    rules: Mapping[str, Mapping[str, float]] | None = None,
+) -> None:  # fmt: skip
     """Write a finished record of every stage of `plan`. `history(arm, seed, stage name)` gives its metrics.
 
     A stage shared by arms is written once, for the first arm. An evaluate stage's history has one value a metric.
@@ -196,7 +197,8 @@ def write_records(
                 for name, key in trial.stages:
                     if key not in written:
                         written.add(key)
-                        write_record(project, plan.stages[key], history(arm.name, trial.seed, name), baseline=baseline)
+                        told = history(arm.name, trial.seed, name)
+                        write_record(project, plan.stages[key], told, baseline=baseline, rules=rules)
 
 
 def write_record(
@@ -204,12 +206,13 @@ def write_record(
     findings: Sequence[tuple[int, str, str]] = (), predictions: Sequence[Predictions] = (),
     tables: Mapping[str, Any] | None = None, numerics: Mapping[str, Any] | None = None,
     environment: Mapping[str, Any] | None = None, minute: int = 0,
-    early_stopping: bool = False, how: str = "",
+    early_stopping: bool = False, how: str = "", rules: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Path:  # fmt: skip
     """Write runs/<key>/ of a first attempt at `stage`: as many epochs as `history` has values. Returns the folder.
 
     done: with its end and DONE; else it stopped there (how: "failed", "stopped", "died", or "" for still running).
-    findings: (epoch from 0, code, text). tables: split -> confusion matrix of the last epoch. minute: of 2024-06-28
+    findings: (epoch from 0, code, text). baseline: of the rule that ignores the input, unnamed as records were first written;
+    rules: named ones. tables: split -> confusion matrix of the last epoch. minute: of 2024-06-28
     12:00 UTC at which it started; an epoch takes a second.
     """
     folder = start_record(project, stage)
@@ -224,6 +227,8 @@ def write_record(
     ]  # fmt: skip
     if baseline:
         lines.append({"kind": "baseline", "attempt": 1, "epoch": 0, "metrics": _spell(baseline)})
+    for rule, of in (rules or {}).items():
+        lines.append({"kind": "baseline", "attempt": 1, "epoch": 0, "rule": rule, "metrics": _spell(of)})
     lines += epoch_events(history, 1, minute=minute)
     count = len(next(iter(history.values()), ()))
     lines += [{"kind": "finding", "attempt": 1, "epoch": e, "code": c, "text": t, "severity": "warning"} for e, c, t in findings]

@@ -12,7 +12,7 @@ from interpreter.check.stages import Stages
 from interpreter.check.sweeps import Point, points, too_many
 from interpreter.check.trees import MAX_INSIDE
 from interpreter.check.types import CheckedArm, CheckedStage
-from interpreter.errors import Place, Problem, Problems
+from interpreter.errors import Place, Problem, Problems, Severity
 from interpreter.source.nodes import Mapping, Node, Sequence
 from interpreter.spec.grammar import ARM_FORMS, WrittenArm
 from interpreter.spec.names import ArmRef, did_you_mean
@@ -129,7 +129,7 @@ class Arms:
                 again = f"{self.entry_id}/{name}" if form.rerun else ""
                 stages = tuple(replace(stage, rerun=again) for stage in chained) if again else chained
                 arms.append(self._made(full, name, factors, stages, form.baseline, place, changed))
-            if len(self.problems.found) > before and len(swept) > 1:
+            if len(swept) > 1 and any(p.severity is Severity.ERROR for p in self.problems.found[before:]):
                 break  # one point tells what is wrong with the sweep; a thousand would say it again
         return arms
 

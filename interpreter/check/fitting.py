@@ -16,6 +16,9 @@ def fits_together(stage: CheckedStage, node: Mapping, path: str, problems: Probl
     if why := stage.objective.misfit(stage.data):
         place = node.items[stage.kind].place
         problems.add(Problem("objective-misfit", f"the objective {why}", place, f"{path}.{stage.kind}"))
+    for doubt in stage.data.doubts():
+        place = node.items["data"].place
+        problems.add(Problem("doubtful-data", doubt.text, place, f"{path}.data", hint=doubt.hint, severity=Severity.NOTE))
     if "train" not in facts.splits:
         text = "this dataset has no training split"
         problems.add(Problem("unknown-split", text, node.items["data"].place, f"{path}.data"))

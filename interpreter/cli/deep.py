@@ -81,8 +81,12 @@ def _use(stage: CheckedStage) -> Use | None:
     if stage.objective is not None and not catalog.built("objective", stage.objective.type):
         assumed = f"the objective type `{stage.objective.type}`, which decides the number of outputs, is not built yet"
     outputs = data.outputs or ASSUMED_OUTPUTS
-    views = stage.objective.views if stage.objective is not None else 1
-    asked = Request(settings(model), settings(head), data.shape, outputs, model.component_version, views)
+    made_of, views = settings(head), 1
+    if stage.objective is not None:
+        views = stage.objective.views
+        if own := stage.objective.own_head():
+            (made_of, outputs), assumed = own, ""
+    asked = Request(settings(model), made_of, data.shape, outputs, model.component_version, views)
     return Use(name, asked, assumed=assumed)
 
 

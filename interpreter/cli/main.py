@@ -93,9 +93,14 @@ def parser() -> argparse.ArgumentParser:
     sql.add_argument("--format", choices=["table", "csv", "json", "parquet"], default="table", help="how rows are written")
     sql.add_argument("--output", "-o", metavar="FILE", help="write the rows here (needed for parquet)")
 
-    data = verb("data", "list the named data sources, or lock their fingerprints", "expt data lock clothing")
-    data.add_argument("action", nargs="?", choices=["list", "lock"], default="list")
-    data.add_argument("sources", nargs="*", help="lock only these; all that are found when none is given")
+    data = verb(
+        "data", "list the named data sources, lock their fingerprints, or fetch a public dataset", "expt data lock clothing"
+    )
+    data.add_argument("action", nargs="?", choices=["list", "lock", "fetch"], default="list")
+    data.add_argument("sources", nargs="*", help="only these; fetch: one of the datasets that `expt data fetch` names")
+    data.add_argument("--hash", action="store_true", help="list: hash what is here, to tell whether it is as locked")
+    data.add_argument("--to", metavar="FOLDER", help="fetch: the new folder to put it in (default: data/NAME)")
+    data.add_argument("--checksum", metavar="KIND:HEX", help="fetch: what the file must have, such as md5:... or sha256:...")
 
     rebuild = verb("rebuild", "make results.duckdb anew from runs/ and specs/", "expt rebuild --check")
     rebuild.add_argument("--check", action="store_true", help="compare with the present one instead of replacing it")

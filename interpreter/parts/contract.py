@@ -68,9 +68,15 @@ class Objective(Protocol):
 
     outputs: int  # numbers the model must give for an example
     views: int  # of an example, whose features the head takes side by side; 1: the head sees each view alone
+    head_settings: Mapping[str, Any] | None  # of the head, where the objective and not the stage decides it; else None
+    batchwise: bool  # True: the loss compares the examples of a batch, so outputs of several batches mean nothing together
 
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """The mean loss of a batch, differentiable."""
+        ...
+
+    def combined(self, outputs: torch.Tensor) -> torch.Tensor:
+        """What is predicted, one row an example, from the outputs of several members, (N, M, K) -> (N, K); of one, as they are."""
         ...
 
     def metrics(self, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
@@ -112,8 +118,9 @@ class Model(nn.Module):
         (B, V, outputs).
         """
         if x.ndim == self.dims:
-            outputs: torch.Tensor = self.head(self.encoder(x))
-            return outputs
-        features = self.encoder(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-        outputs = self.head(features.flatten(1) if self.views > 1 else features)
+            features = self.encoder(x)
+        else:
+            features = self.encoder(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+            features = features.flatten(1) if self.views > 1 else features
+        outputs: torch.Tensor = self.head(features)
         return outputs

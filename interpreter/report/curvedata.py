@@ -17,7 +17,7 @@ from interpreter.report.content import Figure, Rows
 from interpreter.report.curvewords import alternative, caption
 from interpreter.report.read import Reader, Wanted, objective_of, where_is
 from interpreter.report.statistics import t_quantile
-from interpreter.report.terms import metric_title, short_title
+from interpreter.report.terms import metric_title, rule_title, short_title
 from interpreter.report.words import names, number
 from interpreter.spec.names import metric_ref
 from interpreter.spec.views import Chart
@@ -26,7 +26,7 @@ from interpreter.verdicts.types import Judgement
 POINTS = 24_000  # of single seeds' curves in one chart; beyond it epochs are thinned, and the caption says so
 LINES = 24  # arms of one panel that are drawn each by itself; of more, quantiles are drawn
 EXTREMES = 2  # of many arms, so many at each end are drawn by themselves; one of each of several families
-STRETCH = 0.6  # the trivial baseline is drawn while it lengthens the y axis by no more than this share
+STRETCH = 0.6  # a trivial rule is drawn while it lengthens the y axis by no more than this share
 
 
 class Keeper(Protocol):
@@ -88,12 +88,11 @@ def curves_figure(
             for facet, d in drawn
         ]
         task = next((t for w in wanted[metric] if (t := objective_of(plan.stages, _arm(who.arms, w.arm), w.stage))), "")
-        trivial = reader.trivial(wanted[metric])
-        if trivial is not None and not _fits(trivial, [r["mean"] for _, means, _, _ in of for r in means]):
-            outside.append(f"{short_title(metric)} {number(trivial)}")
-            trivial = None
-        trivials.append(trivial)
-        domain = _domain([(means, seeds) for _, means, seeds, _ in of], trivial) if len(of) > 1 else None
+        fitting, far = _rules(reader.trivial(wanted[metric]), [r["mean"] for _, means, _, _ in of for r in means])
+        outside += [f"{short_title(metric)} {number(value)} ({rule_title(rule)})" for rule, value in far]
+        trivials += fitting
+        values = [value for _, value in fitting]
+        domain = _domain([(means, seeds) for _, means, seeds, _ in of], values) if len(of) > 1 else None
         for facet, means, seeds, shown in of:
             if not means:
                 continue
@@ -113,16 +112,14 @@ def curves_figure(
                     key="arm" if who.by_arm else "key",
                     lines=tuple(dict.fromkeys(r["arm"] for r in means)),
                     band=any(r["lo"] is not None for r in means),
-                    trivial=trivial,
+                    trivial=tuple((rule_title(rule), value) for rule, value in fitting),
                     domain=domain,
                 )
             )
     means = [r for _, d in drawn for r in d.means]
     raw = [r for _, d in drawn for r in d.seeds]
     empty = sorted({who.labels[w.arm] for w in everything} - {who.labels[w.arm] for w in everything if (w.arm, w.stage) in has})
-    said = caption(
-        chart, means, raw, every, empty, outside, any(t is not None for t in trivials), max(d.crowded for _, d in drawn)
-    )
+    said = caption(chart, means, raw, every, empty, outside, bool(trivials), max(d.crowded for _, d in drawn))
     merged = _merged([d.look for _, d in drawn])
     charts = curves.chart(panels, merged, page=True)
     file = curves.chart(panels, merged, page=False)[0]
@@ -306,18 +303,23 @@ def _several(rows: Sequence[dict[str, Any]]) -> bool:
     return len({(r["arm"], r["seed"]) for r in rows}) > len({r["arm"] for r in rows})
 
 
-def _fits(value: float, drawn: Sequence[float]) -> bool:
-    """True when drawing `value` does not squeeze the curves into a corner."""
-    low, high = min(drawn, default=value), max(drawn, default=value)
-    beyond = max(low - value, value - high, 0.0)
-    return beyond <= STRETCH * max(high - low, 1e-12)
+def _rules(trivial: Mapping[str, float], drawn: Sequence[float]) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
+    """The trivial rules whose lines don't squeeze the curves into a corner, and those that stay beyond the axis."""
+    fitting: list[tuple[str, float]] = []
+    far: list[tuple[str, float]] = []
+    low, high = min(drawn, default=0.0), max(drawn, default=0.0)
+    for rule, value in trivial.items():
+        beyond = max(low - value, value - high, 0.0)
+        fits = beyond <= STRETCH * max(high - low, 1e-12) or not drawn
+        (fitting if fits else far).append((rule, value))
+    return fitting, far
 
 
-def _domain(parts: Sequence[tuple[Rows, Rows]], trivial: float | None) -> tuple[float, float] | None:
+def _domain(parts: Sequence[tuple[Rows, Rows]], trivial: Sequence[float]) -> tuple[float, float] | None:
     """The y axis that all panels of a metric share."""
     values = [v for means, _ in parts for r in means for v in (r["mean"], r["lo"], r["hi"]) if v is not None]
     values += [r["value"] for _, seeds in parts for r in seeds if r["value"] is not None]
-    values += [] if trivial is None else [trivial]
+    values += trivial
     return (min(values), max(values)) if values and min(values) < max(values) else None
 
 
@@ -329,7 +331,7 @@ def _ends(rows: Rows, domain: tuple[float, float] | None, texts: Mapping[str, st
     for row in rows:
         if row["arm"] not in last or row["x"] >= last[row["arm"]]["x"]:
             last[row["arm"]] = row
-    low, high = domain or _domain([(rows, [])], None) or (0.0, 1.0)
+    low, high = domain or _domain([(rows, [])], ()) or (0.0, 1.0)
     gap = (high - low) * curves.LABEL_GAP
     placed = sorted(last.values(), key=lambda r: r["mean"])
     at = [r["mean"] for r in placed]

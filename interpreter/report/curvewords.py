@@ -36,9 +36,9 @@ def caption(
     if broken:
         said.append(f"Not finite in places, and left out of the mean there: {names(broken)}.")
     if trivial:
-        said.append("Dotted: trivial baseline.")
+        said.append("Dotted: what trivial rules reach.")
     if outside:
-        said.append(f"Trivial baseline beyond the axis: {names(outside)}.")
+        said.append(f"Trivial rules beyond the axis: {names(outside)}.")
     if empty:
         said.append(f"No data yet: {names(empty)}.")
     arms = len({row["arm"] for row in means})

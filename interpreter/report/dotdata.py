@@ -15,15 +15,14 @@ from interpreter.report.charts.palette import Look
 from interpreter.report.content import Figure, Rows
 from interpreter.report.read import Reader, Wanted, where_is
 from interpreter.report.statistics import Summary, summary
-from interpreter.report.terms import measure_title
+from interpreter.report.terms import measure_title, rule_title
 from interpreter.report.words import count, names, number, plus_minus
 from interpreter.spec.names import did_you_mean
 from interpreter.spec.views import Chart
 from interpreter.verdicts.types import Judgement, MeasureValue
 
 ROWS = 24  # of one panel: of more arms, those with the lowest and the highest means are drawn
-
-
+NAME_ROOM = 0.3  # of the x axis: what the name of a line takes
 LONG = 26  # letters of a row's name: with longer ones, panels stand one below the other
 
 
@@ -147,28 +146,36 @@ def _mean(s: Summary, label: str, key: str) -> dict[str, Any]:
 
 def _lines(
     measure: str, drawn: Sequence[float], judgement: Judgement, reader: Reader
-) -> tuple[tuple[tuple[float, str, str], ...], list[str]]:
-    """Values to compare with that fit on the axis - value, name, side of the name - and those that don't."""
+) -> tuple[tuple[measures.Line, ...], list[str]]:
+    """Values to compare with that fit on the axis, and those that don't."""
     low, high = min(drawn), max(drawn)
-    lines, outside = [], []
+    fitting, outside = [], []
     for text, value in _marks(measure, judgement, reader):
         if max(low - value, value - high) > max(high - low, 1e-12):
             outside.append(f"{text} {number(value)} ({measure})")
         else:
-            lines.append((value, text, "right" if value > (low + high) / 2 else "left"))
+            fitting.append((value, text))
+    fitting.sort()
+    ends = [low, high, *(value for value, _ in fitting)]
+    room = (max(ends) - min(ends)) * NAME_ROOM
+    lines: list[measures.Line] = []
+    for value, text in fitting:
+        # A name on the line just above that of a neighbour, where both would not fit side by side.
+        level = lines[-1].level + 1 if lines and value - lines[-1].value < room else 0
+        lines.append(measures.Line(value, text, "right" if value > (low + high) / 2 else "left", level))
     return tuple(lines), outside
 
 
 def _marks(measure: str, judgement: Judgement, reader: Reader) -> list[tuple[str, float]]:
-    """Values to compare with: the trivial baseline and references, with their names."""
+    """Values to compare with: what trivial rules reach, and references, with their names."""
     entry = judgement.entry.entry
     definition = entry.measures[measure]
     marks = [(name, r.values[measure]) for name, r in entry.references.items() if measure in r.values]
     metric = definition.metric
     if metric is None or definition.read == "epochs_to" or definition.over is not None:
-        return marks  # not in the metric's units: what the trivial rule reaches says nothing here
+        return marks  # not in the metric's units: what trivial rules reach says nothing here
     trivial = reader.trivial([Wanted(arm.name, *where_is(arm, metric), asked=metric) for arm in judgement.entry.arms])
-    return [*([] if trivial is None else [("trivial baseline", trivial)]), *marks]
+    return [*((rule_title(rule), value) for rule, value in trivial.items()), *marks]
 
 
 def _caption(

@@ -12,6 +12,7 @@ from typing import Any
 from interpreter.plan.types import ArmPlan, EntryPlan
 from interpreter.project import Project
 from interpreter.results.read import Rows, query, select
+from interpreter.run.events import IGNORES_INPUT
 from interpreter.spec.measures import Smooth
 from interpreter.spec.names import metric_ref
 
@@ -75,17 +76,27 @@ class Reader:
         return self._rows("phases")
 
     @cached_property
-    def _baselines(self) -> dict[tuple[str, str, str, str], Record]:
-        return {(r["arm"], r["stage"], r["split"], r["metric"]): r for r in self._rows("baselines")}
+    def _baselines(self) -> dict[tuple[str, str, str, str], list[Record]]:
+        found: dict[tuple[str, str, str, str], list[Record]] = {}
+        for r in self._rows("baselines"):
+            found.setdefault((r["arm"], r["stage"], r["split"], r["metric"]), []).append(r)
+        return found
 
-    def trivial(self, wanted: Iterable[Wanted]) -> float | None:
-        """What the trivial rule reaches in a metric; None when nobody recorded it or it differs among what is wanted."""
-        rows = [self._baselines.get((w.arm, w.stage, w.split, w.metric)) for w in wanted]
-        found = [row for row in rows if row is not None]
-        if not found:
-            return None
-        low, high = min(r["low"] for r in found), max(r["high"] for r in found)
-        return float(found[0]["value"]) if math.isclose(low, high, rel_tol=1e-6, abs_tol=1e-9) else None
+    def trivial(self, wanted: Iterable[Wanted]) -> dict[str, float]:
+        """What each trivial rule reaches in a metric, the one that ignores the input first.
+
+        A rule that differs among what is wanted is left out, and so is one that nobody recorded.
+        """
+        found: dict[str, list[Record]] = {}
+        for w in wanted:
+            for row in self._baselines.get((w.arm, w.stage, w.split, w.metric), ()):
+                found.setdefault(row["rule"], []).append(row)
+        told = {}
+        for rule in sorted(found, key=lambda rule: (rule != IGNORES_INPUT, rule)):
+            low, high = min(r["low"] for r in found[rule]), max(r["high"] for r in found[rule])
+            if math.isclose(low, high, rel_tol=1e-6, abs_tol=1e-9):
+                told[rule] = float(found[rule][0]["value"])
+        return told
 
     def seeds(self, wanted: Sequence[Wanted], seeds: Sequence[int] | None, epochs: tuple[int, int] | None) -> list[Record]:
         """Single seeds' curves: asked, arm, stage, seed, x, value."""

@@ -15,7 +15,9 @@ from interpreter.report.crosstab import crossed
 from interpreter.report.read import Reader, Wanted, where_is
 from interpreter.report.sqldata import sql_grid
 from interpreter.report.statistics import Summary, summary
+from interpreter.report.terms import rule_title
 from interpreter.report.words import MINUS, NOTHING, count, names, number, plus_minus
+from interpreter.run.events import IGNORES_INPUT
 from interpreter.spec.names import did_you_mean
 from interpreter.spec.views import SqlTable, Table
 from interpreter.verdicts.types import Judgement
@@ -157,17 +159,18 @@ def _cell(found: Summary, form: str, table: str, entry: str) -> str:
 
 
 def _footer(columns: Sequence[str], judgement: Judgement, reader: Reader) -> tuple[tuple[str, ...], ...]:
-    """Rows below the rule: what the trivial rule reaches, and references, in the columns that have them."""
+    """Rows below the rule: what each trivial rule reaches, and references, in the columns that have them."""
     entry = judgement.entry.entry
-    trivial = []
-    for column in columns:
+    trivial: dict[str, list[str]] = {}
+    for i, column in enumerate(columns):
         definition = entry.measures.get(column)
         metric = column if definition is None else definition.metric
-        value = None
         if metric is not None and (definition is None or (definition.over is None and definition.read != "epochs_to")):
-            value = reader.trivial([Wanted(arm.name, *where_is(arm, metric), asked=metric) for arm in judgement.entry.arms])
-        trivial.append("" if value is None else number(value))
-    rows: list[tuple[Any, ...]] = [("trivial baseline", "", *trivial)] if any(trivial) else []
+            wanted = [Wanted(arm.name, *where_is(arm, metric), asked=metric) for arm in judgement.entry.arms]
+            for rule, value in reader.trivial(wanted).items():
+                trivial.setdefault(rule, [""] * len(columns))[i] = number(value)
+    ordered = sorted(trivial, key=lambda rule: (rule != IGNORES_INPUT, rule))
+    rows: list[tuple[Any, ...]] = [(rule_title(rule), "", *trivial[rule]) for rule in ordered]
     for name, reference in entry.references.items():
         cells = [number(reference.values[c]) if c in reference.values else "" for c in columns]
         if any(cells):

@@ -23,7 +23,13 @@ METRICS = {
     "nll": "negative log-likelihood (nats)",
     "ece": "expected calibration error",
 }
-RESOURCES = {"it_per_s": "optimizer steps a second", "seconds": "seconds an epoch", "rss_mb": "resident memory (MB)"}
+RESOURCES = {
+    "it_per_s": "optimizer steps a second",
+    "seconds": "seconds an epoch",
+    "rss_mb": "resident memory (MB)",
+    "workers_mb": "memory of loader processes (MB)",
+    "wait_s": "seconds an epoch that training waited for data",
+}
 READINGS = {
     "best": "best epoch",
     "last": "last epoch",
@@ -42,6 +48,11 @@ def metric_title(metric: str, task: str = "") -> str:
         word = "cross-entropy (nats)"
     title = f"{SPLITS.get(split, split)} {word}" if split else word
     return f"{title}, stage {stage}" if stage else title
+
+
+def rule_title(rule: str) -> str:
+    """A trivial rule, as a row of a table or beside a line: "trivial: ligand size"."""
+    return f"trivial: {rule.replace('_', ' ')}"
 
 
 def short_title(metric: str) -> str:

@@ -12,9 +12,19 @@ from interpreter.plan.types import Stage
 from interpreter.results import records
 from interpreter.results.rows import hand_over, insert
 from interpreter.results.staging import Chunk
-from interpreter.run.events import Corrupt
+from interpreter.run.events import IGNORES_INPUT, Corrupt
 
-_EVENT_TABLES = ("metrics", "epochs", "resources", "baselines", "metric_tables", "phase_starts", "findings", "datasets")
+_EVENT_TABLES = (
+    "metrics",
+    "epochs",
+    "resources",
+    "baselines",
+    "memory_slopes",
+    "metric_tables",
+    "phase_starts",
+    "findings",
+    "datasets",
+)
 _FILE_TABLES = ("checkpoints", "prediction_segments", "score_files", "ingested")
 _RECORD_CODES = "('unreadable-record', 'unreadable-attempt', 'unreadable-predictions', 'unreadable-scores')"
 # A metric is split/name; what has no slash is of no split.
@@ -33,8 +43,12 @@ _EVENTS = {
         SELECT {_AT}, try_cast(t AS TIMESTAMPTZ)::TIMESTAMP AS finished, step, examples, phase, rates
         FROM staged WHERE kind = 'epoch'""",
     "baselines": f"""
-        SELECT stage_id, attempt, {_PARTS}, u.value AS value
-        FROM (SELECT {_ID}, unnest(map_entries(metrics)) AS u FROM staged WHERE kind = 'baseline')""",
+        SELECT stage_id, attempt, rule, {_PARTS}, u.value AS value
+        FROM (SELECT {_ID}, coalesce(rule, '{IGNORES_INPUT}') AS rule, unnest(map_entries(metrics)) AS u
+              FROM staged WHERE kind = 'baseline')""",
+    "memory_slopes": f"""
+        SELECT {_ID}, resource, size_mb, slope_mb, slope_mb / nullif(size_mb, 0) AS share, n AS epochs
+        FROM staged WHERE kind = 'memory'""",
     "metric_tables": f"SELECT {_AT}, split, name, value FROM staged WHERE kind = 'table'",
     "phase_starts": f"""
         SELECT {_AT}, phase, groups, trainable, tensors, parameters, rate, restored + 1 AS restored, why
@@ -51,7 +65,8 @@ _STRANGE = """
 INSERT INTO findings BY NAME
 SELECT DISTINCT "#" AS stage_id, 'unknown-event' AS code, 'note' AS severity,
        'events of the kind `' || kind || '` are not taken in by this version' AS text
-FROM staged WHERE kind NOT IN ('attempt', 'start', 'epoch', 'baseline', 'table', 'finding', 'phase', 'data', 'end')
+FROM staged WHERE kind NOT IN ('attempt', 'start', 'epoch', 'baseline', 'table', 'finding', 'phase', 'data', 'memory',
+                   'end')
   AND NOT EXISTS (FROM findings f WHERE f.stage_id = "#" AND f.code = 'unknown-event' AND contains(f.text, '`' || kind || '`'))"""
 _FINALS = """
 INSERT INTO finals

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 Line = Mapping[str, Any]
+IGNORES_INPUT = "ignores input"  # the rule of a baseline event that does not name one
 
 
 class EventWriter:

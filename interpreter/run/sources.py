@@ -19,12 +19,16 @@ from interpreter.run.record import write_atomically
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """A data source as it is now. state: "as locked", "changed", "not locked", "not here" or "not here, locked"."""
+    """A data source as it is now.
+
+    state: "as locked", "changed", "not locked", "not here", "not here, locked", or "not hashed" where only a hash can tell
+    whether it is as locked, and none was asked for.
+    """
 
     name: str
     state: str
     path: Path | None
-    now: Locked | None
+    now: Locked | None  # its fingerprint is "" where it was not hashed
     locked: Locked | None
 
 
@@ -51,10 +55,41 @@ def measure(project: Project, name: str) -> Locked | None:
     return found
 
 
+def glance(project: Project, name: str) -> Locked | None:
+    """As `measure`, without hashing: the fingerprint is "" unless the source is as it was when it was last hashed.
+
+    Raises: DataMissing for a folder that can't be read.
+    """
+    path = project.source(name)
+    if path is None:
+        return None
+    try:
+        known = _remembered(project.cache / "fingerprints" / f"{name}.json")
+        if known.get("stamp") == _stamp(path):
+            return Locked(str(known["fingerprint"]), int(known["bytes"]), int(known["files"]))
+        sizes = [file.stat().st_size for _, file in _files(path)]
+    except OSError as error:
+        raise DataMissing(f"data `{name}` can't be read: {error.strerror}: {error.filename}") from None
+    return Locked("", sum(sizes), len(sizes))
+
+
+def kind_of(path: Path) -> str:
+    """What a source is, in words: "SQLite database", "file", "LMDB, 3 folders", "folder". Raises: OSError."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return "SQLite database" if file.read(16) == b"SQLite format 3\0" else "file"
+    found = sum(Path(name).name == "data.mdb" for name, _ in walk(path))
+    return f"LMDB, {found} folder{'s' * (found != 1)}" if found else "folder"
+
+
+def _files(path: Path) -> Iterable[tuple[str, Path]]:
+    return [(path.name, path)] if path.is_file() else walk(path)
+
+
 def _stamp(path: Path) -> str:
     """A hash over names, sizes and dates of the files of a source, and where it is."""
     digest = hashlib.sha256(str(path.resolve()).encode())
-    for name, file in [(path.name, path)] if path.is_file() else walk(path):
+    for name, file in _files(path):
         status = os.stat(file)
         digest.update(f"{name}\t{status.st_size}\t{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
@@ -68,14 +103,16 @@ def _remembered(memory: Path) -> dict[str, str | int]:
         return {}
 
 
-def state_of(project: Project, name: str) -> SourceState:
-    """How source `name` stands. Raises: DataMissing, UsageError."""
+def state_of(project: Project, name: str, *, hashed: bool = True) -> SourceState:
+    """How source `name` stands, as far as can be told without hashing it unless `hashed`. Raises: DataMissing, UsageError."""
     locked = read_lock(project.data_lock).get(name)
-    now = measure(project, name)
+    now = measure(project, name) if hashed else glance(project, name)
     if now is None:
         state = "not here, locked" if locked else "not here"
     elif locked is None:
         state = "not locked"
+    elif not now.fingerprint and (now.bytes, now.files) == (locked.bytes, locked.files):
+        state = "not hashed"
     else:
         state = "as locked" if now.fingerprint == locked.fingerprint else "changed"
     return SourceState(name, state, project.source(name), now, locked)

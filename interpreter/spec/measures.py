@@ -9,7 +9,7 @@ from pydantic import Field, Strict, model_validator
 from interpreter.spec.base import Config, since
 
 Epochs = Annotated[tuple[int, int], Strict(False)]
-RESOURCES = ("it_per_s", "seconds", "rss_mb")
+RESOURCES = ("it_per_s", "seconds", "rss_mb", "workers_mb", "wait_s")
 
 
 class Smooth(Config):
@@ -70,8 +70,9 @@ class Measure(Config):
     """Turns the reading into 1 where it is above this and 0 where it isn't: an outcome that happened or didn't."""
     phase: int | None = since(2, None, neutral=None)
     """A phase of the arm's last fit, counted from 0."""
-    resource: Literal["it_per_s", "seconds", "rss_mb"] | None = since(2, None, neutral=None)
-    """What an epoch of the arm's last fit took: optimizer steps a second, seconds, resident memory in MB."""
+    resource: Literal["it_per_s", "seconds", "rss_mb", "workers_mb", "wait_s"] | None = since(2, None, neutral=None)
+    """What an epoch of the arm's last fit took: optimizer steps a second, seconds, memory in MB of the process and of its
+    loader processes, seconds that training waited for data."""
     effective_robustness: EffectiveRobustness | None = since(2, None, neutral=None)
     """How far accuracy under shift lies above a baseline line."""
 

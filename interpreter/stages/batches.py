@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from interpreter.parts.contract import Draw, Split
+from interpreter.parts.contract import Data, Draw, Split
 
-EVALUATION_BATCH = 128  # one size for every evaluation, so that a split evaluated twice gives the same bits
+# One size for every evaluation of data of one sort, so that a split evaluated twice gives the same bits. Volumes are large.
+_EVALUATED_IMAGES, _EVALUATED_VOLUMES = 128, 16
 _Request = tuple[np.ndarray, Draw | None]
 
 
@@ -27,7 +28,7 @@ class _Fetch(Dataset[tuple[Tensor, Tensor]]):
 
 
 class _Requests(Sampler[_Request]):
-    """The batches of the epoch at hand; replaced before each epoch, while the loader processes stay."""
+    """The batches of the epoch at hand; replaced before each epoch, while loader processes may stay."""
 
     def __init__(self) -> None:
         self.now: list[_Request] = []
@@ -40,10 +41,17 @@ class _Requests(Sampler[_Request]):
 
 
 class Batches:
-    """Serves batches of one split. With `workers` > 0 by as many processes, which live until `close`."""
+    """Serves batches of the split `name` of `data`. With `workers` > 0 by as many processes.
 
-    def __init__(self, split: Split, workers: int) -> None:
+    They live until `close`, or with `restart` for one pass over the batches each: what they hold is then given back.
+    """
+
+    def __init__(self, data: Data, name: str, workers: int, restart: bool = False) -> None:
+        split = data.splits[name]
         self._split = split
+        self._poses = data.poses.get(name, 1)
+        self._anew = name in data.anew
+        self.evaluated_at_once = _EVALUATED_VOLUMES if len(data.shape) > 3 else _EVALUATED_IMAGES
         self._requests = _Requests()
         self._loader: DataLoader[tuple[Tensor, Tensor]] | None = None
         if workers:
@@ -54,7 +62,7 @@ class Batches:
                 sampler=self._requests,
                 num_workers=workers,
                 generator=torch.Generator(),
-                persistent_workers=True,
+                persistent_workers=not restart,
             )
 
     def train(self, order: np.ndarray, batch_size: int, draw: Draw, drop_last: bool) -> Iterator[tuple[Tensor, Tensor]]:
@@ -62,10 +70,18 @@ class Batches:
         end = len(order) - len(order) % batch_size if drop_last else len(order)
         return self._serve([(order[i : i + batch_size], draw) for i in range(0, end, batch_size)])
 
-    def all(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every example once, in order, without augmentation."""
-        index = np.arange(len(self._split), dtype=np.int64)
-        return self._serve([(index[i : i + EVALUATION_BATCH], None) for i in range(0, len(index), EVALUATION_BATCH)])
+    def all(self, draw: Draw | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every example once, in order; in each of its poses where there are several, pose by pose.
+
+        Nothing is random, but for splits that are evaluated anew each epoch: they are seen as `draw` says.
+        """
+        size, drawn = self.evaluated_at_once, draw if self._anew else None
+        index = np.arange(len(self._split) * self._poses, dtype=np.int64)
+        return self._serve([(index[i : i + size], drawn) for i in range(0, len(index), size)])
+
+    def mean_over_poses(self, outputs: Tensor) -> Tensor:
+        """What `all` gave outputs for, one for each example. Shape: (poses * N, outputs) -> (N, outputs)."""
+        return outputs if self._poses == 1 else outputs.unflatten(0, (self._poses, -1)).mean(0)
 
     def _serve(self, requests: list[_Request]) -> Iterator[tuple[Tensor, Tensor]]:
         if self._loader is None:
@@ -83,13 +99,16 @@ def steps_of(n: int, batch_size: int, drop_last: bool) -> int:
     return n // batch_size if drop_last else -(-n // batch_size)
 
 
-def outputs_of(unit: torch.nn.Module, batches: Batches, device: torch.device) -> Tensor:
-    """Outputs of `unit` in evaluation mode for a whole split, as float32 on the CPU. Shape: (N, outputs)."""
+def outputs_of(unit: torch.nn.Module, batches: Batches, device: torch.device, draw: Draw | None = None) -> Tensor:
+    """Outputs of `unit` in evaluation mode for a whole split, as float32 on the CPU. Shape: (N, outputs).
+
+    `draw`: how examples are seen that are evaluated anew each epoch; all others are as they are.
+    """
     was = unit.training
     unit.eval()
     try:
         with torch.inference_mode():
-            parts = [unit(x.to(device, non_blocking=True)).float() for x, _ in batches.all()]
-            return torch.cat(parts).cpu()
+            parts = [unit(x.to(device, non_blocking=True)).float() for x, _ in batches.all(draw)]
+            return batches.mean_over_poses(torch.cat(parts)).cpu()
     finally:
         unit.train(was)

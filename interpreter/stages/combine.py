@@ -18,10 +18,11 @@ from interpreter.errors import StageFailed
 from interpreter.parts.build import build_objective
 from interpreter.parts.metrics.classification import log_softmax
 from interpreter.plan.types import Input, Stage
-from interpreter.run.events import effective, read_events
+from interpreter.run.events import IGNORES_INPUT, effective, read_events
 from interpreter.run.record import Record, now
 from interpreter.stages.outputs import Recorded, record_outputs
 from interpreter.stages.predictions import read
+from interpreter.stages.rules import agreed, read_rules
 from interpreter.stages.work import Event, Work, finding
 
 Floats = np.ndarray
@@ -37,7 +38,7 @@ class Member:
     targets: np.ndarray
     outputs: Floats
     data: Mapping[str, Any]  # its data event; {} where there is none
-    baseline: Mapping[str, float]  # metric -> value on this split
+    rules: Mapping[str, Mapping[str, float]]  # trivial rule -> metric -> value on this split
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -93,14 +94,14 @@ def run_combine(work: Work) -> int:
         {"kind": "data", "epoch": 0, "name": first.data.get("name", ""), "origin": first.data.get("origin", ""), "facts": facts}
     )
     said += [finding(0, code, text) for code, text in work.notes]
-    same = all(member.baseline == first.baseline for member in members)
-    if not same:
+    shared = agreed([member.rules for member in members])
+    if IGNORES_INPUT not in shared and any(IGNORES_INPUT in member.rules for member in members):
         text = "the members were trained on different targets, so there is no one rule that ignores the input"
         said.append(finding(0, "members-differ-in-baseline", text, "note"))
     if any(np.array_equal(member.outputs, first.outputs, equal_nan=True) for member in members[1:]):
         said.append(finding(0, "members-equal", "some members predict exactly the same", "warning"))
     work.events.write(*said)
-    return record_outputs(work, split, objective, outputs, why="combined", baseline=first.baseline if same else {}, began=began)
+    return record_outputs(work, split, objective, outputs, why="combined", rules=shared, began=began)
 
 
 def _member(work: Work, source: Input, part: str) -> Member:
@@ -122,9 +123,7 @@ def _member(work: Work, source: Input, part: str) -> Member:
     ids, targets, outputs = found
     lines = effective(read_events(record.events).lines)
     said = next((line for line in lines if line["kind"] == "data"), {})
-    trivial = next((line["metrics"] for line in lines if line["kind"] == "baseline"), {})
-    baseline = {metric.removeprefix(f"{part}/"): float(v) for metric, v in trivial.items() if metric.startswith(f"{part}/")}
-    return Member(source.key, label, ids, targets, outputs.astype(np.float64), said, baseline)
+    return Member(source.key, label, ids, targets, outputs.astype(np.float64), said, read_rules(lines, part))
 
 
 def _epoch(stage: Stage, done: Mapping[str, Any], rule: str) -> int:

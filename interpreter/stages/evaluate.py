@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 
 from interpreter.errors import StageFailed
-from interpreter.parts.build import build_model, build_objective
-from interpreter.parts.contract import Data, Model, Objective, Split
+from interpreter.parts import random
+from interpreter.parts.build import build_objective
+from interpreter.parts.contract import Data, Draw, Model, Objective, Split
 from interpreter.run.record import Record, now
+from interpreter.spec.canonical import canonical
 from interpreter.stages.batches import Batches, outputs_of
 from interpreter.stages.checkpoint import of_rule
+from interpreter.stages.module import model_of
 from interpreter.stages.outputs import record_outputs
+from interpreter.stages.rules import on_split
 from interpreter.stages.start import whole
 from interpreter.stages.work import Event, Work, data_events, finding
 
@@ -25,7 +29,7 @@ def fitted(work: Work) -> tuple[Data, Split, Objective, Model]:
     if part not in data.splits:
         raise StageFailed(f"the data has no `{part}` split", hint=f"it has: {', '.join(data.splits)}")
     objective = build_objective(settings["objective"], data)
-    model = build_model(settings["model"], settings["head"], data.shape, objective.outputs, work.stage.seed, objective.views)
+    model = model_of(settings, data, objective, work.stage.seed)
     source = work.stage.inputs[0]
     path = of_rule(Record.of(work.project, source.key), source.checkpoint)
     whole(model, path, data.class_names)
@@ -42,8 +46,9 @@ def run_evaluate(work: Work) -> int:
     began = time.perf_counter()
     data, split, objective, model = fitted(work)
     fabric = work.fabric()
-    batches = Batches(split, work.numerics.loader_workers)
-    outputs = outputs_of(fabric.setup_module(model), batches, fabric.device)
+    batches = Batches(data, work.stage.settings["part"], work.numerics.loader_workers)
+    draw = Draw(random.derive(work.stage.seed, "evaluate", canonical(work.stage.identity["settings"]["data"])), 0)
+    outputs = outputs_of(fabric.setup_module(model), batches, fabric.device, draw)
     batches.close()
-    trivial = objective.baseline(data.splits["train"].targets, split.targets) if "train" in data.splits else {}
-    return record_outputs(work, split, objective, outputs, why="evaluated", baseline=trivial, began=began)
+    told = on_split(data, objective, work.stage.settings["part"])
+    return record_outputs(work, split, objective, outputs, why="evaluated", rules=told, began=began)

@@ -1,8 +1,9 @@
 """Facts of models: names, shapes and counts of parameters, which only torch knows. A process of its own, for many models at once.
 
 Models are built on torch's meta device: shapes without numbers, so that a large one takes neither memory nor time. Asked by
-one JSON object on the input, {"plugins": [...], "requests": [{"model", "head", "shape", "outputs", "views"}, ...]}; answers by JSON
-lines: {"said": "ready"}, then one object a request, in order (see `look`), or {"error", "hint"} for a model that can't be built.
+one JSON object on the input, {"plugins": [...], "requests": [{"model", "head", "shape", "outputs", "views"}, ...]}; answers
+by JSON lines: {"said": "ready"}, then one object a request, in order (see `look`), or {"error", "hint"} for a model that can't
+be built.
 """
 
 from __future__ import annotations

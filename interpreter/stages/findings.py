@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-import resource
-import sys
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -17,7 +14,6 @@ from interpreter.stages.rates import Rates
 from interpreter.stages.work import Event, finding
 
 OVERFIT_BY = 0.05  # of the lowest validation loss
-GROWTH_FACTOR, GROWTH_MB = 1.5, 200.0
 TINY_RATE = 100.0  # times below the rates of what trains already
 
 
@@ -70,21 +66,6 @@ def of_curves(epochs: Sequence[Mapping[str, Any]], end: int) -> list[Event]:
     return [finding(end, "overfitting", text)]
 
 
-def of_baseline(metric: str, value: float, trivial: float | None, lower: bool, end: int) -> list[Event]:
-    """A finding when the best value is no better than that of a rule that ignores the input."""
-    if trivial is None or (value < trivial if lower else value > trivial):
-        return []
-    text = f"the best {metric} is {value:.4g}; a rule that ignores the input has {trivial:.4g}"
-    return [finding(end, "no-better-than-baseline", text)]
-
-
-def of_memory(first_mb: float, last_mb: float, end: int) -> list[Event]:
-    """A finding when memory grew by half and by more than 200 MB between the second epoch of an attempt and its last."""
-    if last_mb < first_mb * GROWTH_FACTOR or last_mb - first_mb < GROWTH_MB:
-        return []
-    return [finding(end, "memory-growth", f"memory grew from {first_mb:.0f} MB to {last_mb:.0f} MB while epochs repeated")]
-
-
 def of_phase_end(thawing: Thawing, why: str, epoch: int) -> list[Event]:
     """A finding when patience ended a phase in the first epoch in which it could."""
     if why != "patience" or not thawing.ended_at_once():
@@ -126,16 +107,6 @@ def of_phases(rates: Rates, thawing: Thawing, end: int, steps: int) -> list[Even
         text = f"the learning rate {of}never reached its peak of {peak:g}: it got as far as {highest:g}"
         out.append(finding(end, "rate-never-peaked", text))
     return out
-
-
-def rss_mb() -> float:
-    """Memory this process holds now, in MB (its peak where the system does not say)."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * resource.getpagesize() / 1e6
-    except OSError:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
 
 
 def _number(value: Any) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,17 +18,19 @@ import torch
 
 from interpreter.errors import StageFailed
 from interpreter.parts import random
-from interpreter.parts.build import build_model, build_objective
+from interpreter.parts.build import build_objective
 from interpreter.parts.contract import Draw
 from interpreter.parts.optim.averages import Averages
 from interpreter.run.events import effective, read_events
 from interpreter.run.record import now
 from interpreter.spec.canonical import canonical
 from interpreter.stages import checkpoint as checkpoints
-from interpreter.stages import findings
+from interpreter.stages import findings, memory, rules
 from interpreter.stages.batches import Batches, outputs_of, steps_of
 from interpreter.stages.judging import Progress, check_splits, judge, lower_is_better, stops
-from interpreter.stages.module import TrainingUnit, clip_arguments, drawing
+from interpreter.stages.memory import Watch
+from interpreter.stages.module import TrainingUnit, clip_arguments, drawing, head_of, model_of
+from interpreter.stages.orders import Orders
 from interpreter.stages.phases import Thawing
 from interpreter.stages.predictions import Predictions, mode_of
 from interpreter.stages.rates import Rates
@@ -51,19 +53,21 @@ class Fit:
         self.data = work.data()
         self.objective = build_objective(self.settings["objective"], self.data)
         self.fabric = work.fabric()
-        made_of = (self.settings["model"], self.settings["head"], self.data.shape, self.objective.outputs)
-        model = build_model(*made_of, work.stage.seed, self.objective.views)
-        self.head_identity = checkpoints.head_identity(self.settings["head"], self.objective.outputs, self.data.target_space)
+        model = model_of(self.settings, self.data, self.objective, work.stage.seed)
+        head = head_of(self.settings, self.objective)
+        self.head_identity = checkpoints.head_identity(head, self.objective.outputs, self.data.target_space)
         self.model = model
         self._streams()
         self.thawing = Thawing(self.settings.get("thaw"), model)
         check_splits(self.data.splits, self._splits(), self.keep["best"], self.thawing.monitored)
-        size, counts = self.schedule["batch_size"], self._counts()
+        size, counts = self.schedule["batch_size"], self.orders.counts(self.schedule["epochs"])
         self.steps = [steps_of(n, size, self._drop_last) for n in counts]
         if not all(self.steps):
             raise StageFailed(f"no whole batch of {size} in {min(counts)} training examples")
         self.rates = Rates(self.schedule, self.thawing.phases, self.steps)
-        self.batches = {name: Batches(self.data.splits[name], work.numerics.loader_workers) for name in self._splits()}
+        workers, restart = work.numerics.loader_workers, work.project.execution.restart_workers
+        self.batches = {name: Batches(self.data, name, workers, restart) for name in self._splits()}
+        self.watch = Watch()
         self._resume_or_begin(model)
 
     @property
@@ -71,25 +75,16 @@ class Fit:
         return bool(self.schedule["drop_last"])
 
     def _splits(self) -> list[str]:
-        """The splits a fit reads: the one it trains on, and the one it is evaluated on every epoch."""
-        return [name for name in ("train", "val") if name in self.data.splits]
-
-    def _counts(self) -> Sequence[int]:
-        """Training examples of each planned epoch."""
-        epochs, growing = self.schedule["epochs"], self.data.growing
-        return [len(self.data.splits["train"])] * epochs if growing is None else growing.counts(epochs)
-
-    def _order_of(self, epoch: int) -> np.ndarray:
-        """The examples of an epoch in their order: that of the whole split, less what has not come in yet."""
-        order = random.permutation(self._order, epoch, len(self.data.splits["train"]))
-        growing = self.data.growing
-        return order if growing is None else order[np.isin(order, growing.members(epoch))]
+        """The splits a fit reads: the one it trains on, and those it is evaluated on every epoch, of which val is the first."""
+        further = [name for name in self.data.splits if name not in ("train", "val", "test")]
+        return [name for name in ("train", "val", *further) if name in self.data.splits]
 
     def _streams(self) -> None:
         """Derive the random streams from (seed, purpose, what is drawn from), never from a place or a name."""
         seed, drawn = self.work.stage.seed, self.settings["streams"]
-        self._order = random.derive(seed, "order", drawn["data"], drawn["occurrence"])
+        self.orders = Orders(self.data, random.derive(seed, "order", drawn["data"], drawn["occurrence"]))
         self._augment = random.derive(seed, "augment", drawn["data"], drawn["occurrence"])
+        self._evaluated_as = random.derive(seed, "evaluate", drawn["data"], drawn["occurrence"])
         self._luck = drawing(self.objective, random.derive(seed, "draw", drawn["data"], drawn["occurrence"]))
         self._dropout = (seed, "dropout", canonical(self.settings["model"]), drawn["occurrence"])
 
@@ -114,7 +109,7 @@ class Fit:
             self.rates.bind(optimizer)
             said += [
                 self.thawing.event("start", self.rates.peak(0)),
-                {"kind": "baseline", "epoch": 0, "metrics": self._baseline()},
+                *rules.baseline_events(rules.on_splits(self.data, self.objective, self._splits())),
             ]
         else:
             optimizer.load_state_dict(found["optimizer"])
@@ -136,12 +131,6 @@ class Fit:
         if n_val:
             self.predictions.targets(self.data.splits["val"])
         work.events.write(*said)
-
-    def _baseline(self) -> dict[str, float]:
-        """Metrics of a rule that ignores the input, fitted on the train split, on every split a fit reads."""
-        fitted_on = self.data.splits["train"].targets
-        found = {name: self.objective.baseline(fitted_on, self.data.splits[name].targets) for name in self._splits()}
-        return {f"{split}/{name}": value for split, metrics in found.items() for name, value in metrics.items()}
 
     def run(self) -> None:
         """Train to the end and write DONE. Raises: Stopped at the end of an epoch when asked to; StageFailed; Fenced."""
@@ -169,15 +158,14 @@ class Fit:
         first = self.thawing.clock.epochs == 0
         said: list[Event] = findings.of_gradients(self.model, self.thawing.phase.new, epoch) if first else []
         metrics = {f"train/{name}": value for name, value in train_metrics.items()}
-        outputs = None
-        if "val" in self.batches:
-            split = self.data.splits["val"]
-            with self._evaluated(epoch):
-                outputs = outputs_of(self.unit, self.batches["val"], self.fabric.device)
-            said += findings.of_count(epoch, "val", len(split), len(outputs))
-            metrics |= {f"val/{name}": value for name, value in self.objective.metrics(outputs, split.targets).items()}
-            if self.objective.constant(outputs):
-                said += self._once("constant-predictions", epoch, "every validation example gets the same prediction")
+        made = self._outputs(epoch)
+        for split, outputs in made.items():
+            targets = self.data.splits[split].targets
+            said += findings.of_count(epoch, split, len(targets), len(outputs))
+            metrics |= {f"{split}/{name}": value for name, value in self.objective.metrics(outputs, targets).items()}
+        outputs = made.get("val")
+        if outputs is not None and self.objective.constant(outputs):
+            said += self._once("constant-predictions", epoch, "every validation example gets the same prediction")
         is_best = judge(self.progress, epoch, metrics, self.keep["best"], self.schedule)
         rates = self.rates.now()
         self.rates.observe(metrics)
@@ -185,13 +173,14 @@ class Fit:
         if outputs is not None and is_best:
             said += self._tables(outputs, epoch)
         if outputs is not None:
-            self.predictions.add(epoch, outputs, is_best)
+            self.predictions.add(epoch, self.objective.combined(outputs), is_best)
         if not math.isfinite(metrics["train/loss"]):
             said.append(finding(epoch, "non-finite-loss", f"train/loss is {metrics['train/loss']} in epoch {epoch + 1}", "error"))
         resources = {
             "seconds": round(time.perf_counter() - began, 4),
             "it_per_s": round(self.steps[epoch] / train_seconds, 3),
-            "rss_mb": round(findings.rss_mb(), 1),
+            "rss_mb": round(memory.rss_mb(), 1),
+            **self.watch.resources(),
         }
         line: Event = {"kind": "epoch", "epoch": epoch, "t": now(), "step": self.progress.step, "examples": self._examples}
         phase = self.thawing.clock.phase
@@ -207,18 +196,18 @@ class Fit:
 
     def _train(self, epoch: int) -> dict[str, float]:
         """Train one epoch; returns the example-weighted loss and, where cheap, metrics of the outputs as they were made."""
-        order = self._order_of(epoch)
+        order = self.orders.of(epoch)
         iterator = self._batches_of(order, epoch)
         # After the iterator: whatever making it drew, dropout begins the epoch at the same place.
         torch.manual_seed(random.derive(*self._dropout, epoch, 0))
         unit, optimizer, fabric, device = self.unit, self.optimizer, self.fabric, self.fabric.device
         clip, parts, rates = clip_arguments(self.schedule["clip"]), self.schedule.get("accumulate", 1), self.rates
         averages, steps = self.averages, self.steps[epoch]
-        running = len(order) * self.objective.outputs <= RUNNING_LIMIT
+        running = len(order) * self.objective.outputs <= RUNNING_LIMIT and not self.objective.batchwise
         total = torch.zeros((), device=device, dtype=torch.float32 if device.type == "mps" else torch.float64)
         outputs, targets, examples, step = [], [], 0, self.progress.step
         self.thawing.train(unit)
-        for number, (x, y) in enumerate(iterator):
+        for number, (x, y) in enumerate(self.watch.over(iterator, steps)):
             if self._luck is not None:
                 self._luck(epoch, number)
             rates.set(step)
@@ -251,6 +240,15 @@ class Fit:
         metrics = self.objective.metrics(torch.cat(outputs).float().cpu(), torch.cat(targets)) if running else {}
         return {**metrics, "loss": float(total) / examples}
 
+    def _outputs(self, epoch: int) -> dict[str, torch.Tensor]:
+        """Outputs for every split that is evaluated, after the training of an epoch."""
+        evaluated = [name for name in self.batches if name != "train"]
+        if not evaluated:
+            return {}
+        draw = Draw(self._evaluated_as, epoch)
+        with self._evaluated(epoch):
+            return {name: outputs_of(self.unit, self.batches[name], self.fabric.device, draw) for name in evaluated}
+
     def _batches_of(self, order: np.ndarray, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         draw = Draw(self._augment, epoch)
         return self.batches["train"].train(order, self.schedule["batch_size"], draw, self._drop_last)
@@ -264,7 +262,7 @@ class Fit:
             return
         self.thawing.train(self.unit)
         if averages.needs_estimate():
-            iterator = self._batches_of(self._order_of(epoch), epoch)
+            iterator = self._batches_of(self.orders.of(epoch), epoch)
             torch.manual_seed(random.derive(*self._dropout, epoch, 1))
             averages.estimate(lambda batch: self.unit(batch[0].to(device)), iterator)
         with averages.applied():
@@ -361,13 +359,9 @@ class Fit:
             raise StageFailed(f"{self.keep['best']} was never a finite number, so no epoch is the best")
         lines = effective(read_events(self.work.record.events).lines)
         epochs = [line for line in lines if line["kind"] == "epoch"]
-        baseline: Mapping[str, Any] = next((line["metrics"] for line in lines if line["kind"] == "baseline"), {})
         said = findings.of_curves(epochs, reached) + findings.of_phases(self.rates, self.thawing, reached, self.progress.step)
-        trivial = baseline.get(best["metric"])
-        lower = lower_is_better(best["metric"])
-        said += findings.of_baseline(best["metric"], best["value"], None if isinstance(trivial, str) else trivial, lower, reached)
-        mine = [line["resources"]["rss_mb"] for line in epochs if line["attempt"] == self.work.attempt.number]
-        said += findings.of_memory(mine[1], mine[-1], reached) if len(mine) > 2 else []
+        said += rules.of_rules(lines, best["metric"], best["value"], lower_is_better(best["metric"]), reached)
+        said += memory.of_attempt([line for line in epochs if line["attempt"] == self.work.attempt.number], reached)
         end = {"kind": "end", "epoch": reached, "planned": self.schedule["epochs"], "reached": reached, "why": why}
         self.work.events.write(*said, end)
         self.predictions.compact()

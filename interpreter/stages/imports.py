@@ -110,4 +110,4 @@ def _predictions(work: Work, found: Foreign) -> int:
         said.append(finding(0, "only-classes", text, "note"))
     work.events.write(*said)
     only = CLASS_METRICS if found.only_classes else None
-    return record_outputs(work, found.split, objective, found.outputs, why=WHY, baseline={}, began=None, only=only)
+    return record_outputs(work, found.split, objective, found.outputs, why=WHY, rules={}, began=None, only=only)

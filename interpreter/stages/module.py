@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from interpreter.parts import random
-from interpreter.parts.build import build_optimizer
+from interpreter.parts.build import build_model, build_optimizer
+from interpreter.parts.contract import Data, Model, Objective
 from interpreter.spec.thawing import PhaseOf
 
 
@@ -20,6 +21,17 @@ def clip_arguments(clip: Mapping[str, float] | None) -> dict[str, Any]:
     if clip is None:
         return {}
     return {"max_norm": clip["norm"], "error_if_nonfinite": False} if "norm" in clip else {"clip_val": clip["value"]}
+
+
+def model_of(settings: Mapping[str, Any], data: Data, objective: Objective, seed: int) -> Model:
+    """The model of a stage's `settings` for its data and objective, with the random weights that belong to `seed`."""
+    return build_model(settings["model"], head_of(settings, objective), data.shape, objective.outputs, seed, objective.views)
+
+
+def head_of(settings: Mapping[str, Any], objective: Objective) -> Mapping[str, Any]:
+    """Settings of the head: the stage's, unless the objective brings its own, as a projection."""
+    own = objective.head_settings
+    return settings["head"] if own is None else own
 
 
 def drawing(objective: Any, stream: int) -> Callable[[int, int], None] | None:

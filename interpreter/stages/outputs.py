@@ -12,7 +12,9 @@ import torch
 from interpreter.parts.contract import Data, Draw, Objective, Split
 from interpreter.run.record import now
 from interpreter.stages import findings
+from interpreter.stages.memory import rss_mb
 from interpreter.stages.predictions import Predictions, mode_of
+from interpreter.stages.rules import Told, baseline_events, named
 from interpreter.stages.work import Event, Work, finding, table_events
 
 
@@ -42,14 +44,14 @@ def record_outputs(
     outputs: torch.Tensor,
     *,
     why: str,
-    baseline: Mapping[str, float],
+    rules: Told,
     began: float | None,
     only: Collection[str] | None = None,
     more: Mapping[str, float] | None = None,
 ) -> int:
     """Measure `outputs` of `split`, write everything down and finish the stage; returns 1, its epochs. Shape: (N, outputs).
 
-    baseline: metrics of the rule that ignores the input, {} where it is not known. began: when the work did, for what it cost;
+    rules: metrics of trivial rules, {} where they are not known. began: when the work did, for what it cost;
     None when nothing was computed. only: the metrics that mean something here. more: metrics besides those of the objective.
     Raises: Fenced, OSError.
     """
@@ -58,11 +60,10 @@ def record_outputs(
     metrics = {f"{name}/{metric}": value for metric, value in found.items() if only is None or metric in only}
     predictions = Predictions(work, name, mode_of(work.project.execution.keep_predictions, len(split), objective.outputs, 1), [])
     predictions.targets(split)
-    predictions.add(0, outputs, is_best=True)
+    predictions.add(0, objective.combined(outputs), is_best=True)
     said = findings.of_count(0, name, len(split), len(outputs))
-    if baseline:
-        trivial = {f"{name}/{metric}": value for metric, value in baseline.items() if only is None or metric in only}
-        said.append({"kind": "baseline", "epoch": 0, "metrics": trivial})
+    kept = {rule: {m: v for m, v in of.items() if only is None or m in only} for rule, of in rules.items()}
+    said += baseline_events({rule: named(name, of) for rule, of in kept.items()})
     if objective.constant(outputs):
         said.append(finding(0, "constant-predictions", f"every example of {name} gets the same prediction"))
     said += table_events(objective.tables(outputs, split.targets), 0, name)
@@ -84,4 +85,4 @@ def finish_single(work: Work, epochs: int, why: str, predictions: Mapping[str, l
 def _resources(began: float | None) -> dict[str, float]:
     if began is None:
         return {}
-    return {"seconds": round(time.perf_counter() - began, 4), "it_per_s": 0.0, "rss_mb": round(findings.rss_mb(), 1)}
+    return {"seconds": round(time.perf_counter() - began, 4), "it_per_s": 0.0, "rss_mb": round(rss_mb(), 1)}

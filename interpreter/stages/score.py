@@ -9,6 +9,7 @@ scoring again, or scoring the examples in another order, gives the same bits. Sp
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -16,10 +17,10 @@ import torch
 
 from interpreter.errors import StageFailed
 from interpreter.parts import random
-from interpreter.parts.contract import Draw, Split
+from interpreter.parts.contract import Data, Draw, Split
 from interpreter.run.record import SCORES
 from interpreter.spec.canonical import canonical
-from interpreter.stages.batches import EVALUATION_BATCH, Batches, outputs_of
+from interpreter.stages.batches import Batches, outputs_of
 from interpreter.stages.evaluate import fitted
 from interpreter.stages.outputs import record_outputs
 from interpreter.stages.scores import table_of
@@ -41,13 +42,19 @@ def run_score(work: Work) -> int:
     settings, began = work.stage.settings, time.perf_counter()
     part, replicates = settings["part"], int(settings["replicates"])
     data, split, objective, model = fitted(work)
-    _check(split, data.shape)
+    _check(split, data, objective.views)
     fabric = work.fabric()
     unit = fabric.setup_module(model)
-    batches = Batches(split, work.numerics.loader_workers)
+    batches = Batches(data, part, work.numerics.loader_workers)
+    stream = random.derive(work.stage.seed, "score", canonical(work.stage.identity["settings"]["data"]))
+
+    def difficulty_of(replicate: int) -> Floats:
+        outputs, targets = _drawn(unit, batches, len(split), Draw(stream, replicate), fabric.device)
+        return difficulty(objective.combined(outputs), targets)
+
     try:
-        plain = outputs_of(unit, batches, fabric.device)
-        scores, alike = _over_draws(work, unit, batches, split, replicates, fabric.device)
+        plain = outputs_of(unit, batches, fabric.device, Draw(stream, 0))
+        scores, alike = _over_draws(work, difficulty_of, replicates)
     finally:
         batches.close()
     if not np.isfinite(scores).all():
@@ -59,38 +66,33 @@ def run_score(work: Work) -> int:
     where = work.record.predictions / settings["name"] / SCORES
     work.write(where, lambda file: pq.write_table(table, file, compression="zstd"))
     mean = {"difficulty": float(scores.mean())}
-    return record_outputs(work, split, objective, plain, why="scored", baseline={}, began=began, more=mean)
+    return record_outputs(work, split, objective, plain, why="scored", rules={}, began=began, more=mean)
 
 
-def _check(split: Split, shape: tuple[int, ...]) -> None:
+def _check(split: Split, data: Data, views: int) -> None:
     """Raise StageFailed where an example has no one true class, or no one view."""
     if split.targets.is_floating_point() or split.targets.ndim != 1:
         raise StageFailed("only examples of classes have a difficulty: these have numbers to be predicted")
     if len(split) == 0:
         raise StageFailed("there are no examples to score")
     index = np.zeros(1, dtype=np.int64)
-    if split.batch(index, Draw(0, 0))[0].ndim != len(shape) + 1:
+    if views == 1 and split.batch(index, Draw(0, 0))[0].ndim != len(data.shape) + 1:
         raise StageFailed(
             "training examples of this data are two views of an image each, and a difficulty is of one",
             hint="score the same data with another `augment`, or none",
         )
 
 
-def _over_draws(
-    work: Work, unit: torch.nn.Module, batches: Batches, split: Split, replicates: int, device: torch.device
-) -> tuple[Floats, bool]:
+def _over_draws(work: Work, difficulty_of: Callable[[int], Floats], replicates: int) -> tuple[Floats, bool]:
     """The mean difficulty of each example over its draws, and whether all draws were alike. Shape: (N,) float64."""
-    stream = random.derive(work.stage.seed, "score", canonical(work.stage.identity["settings"]["data"]))
-    index = np.arange(len(split), dtype=np.int64)
-    first: Floats = np.zeros(len(split))
-    beyond: Floats = np.zeros(len(split))  # differences to the first draw: the mean of equal numbers is that number
+    first = beyond = np.zeros(0)
     alike = True
     for replicate in range(replicates):
         if work.stop():
             raise Stopped(0)
-        found = difficulty(_drawn(unit, batches, index, Draw(stream, replicate), device), split.targets)
+        found = difficulty_of(replicate)
         if replicate == 0:
-            first = found
+            first, beyond = found, np.zeros(len(found))  # differences to the first draw: the mean of equal numbers is that number
         else:
             alike = alike and bool(np.array_equal(found, first))
             beyond += found - first
@@ -98,9 +100,15 @@ def _over_draws(
     return np.clip(first + beyond / replicates, 0.0, 1.0), alike
 
 
-def _drawn(unit: torch.nn.Module, batches: Batches, index: np.ndarray, draw: Draw, device: torch.device) -> torch.Tensor:
-    """Outputs in evaluation mode for examples augmented as `draw` says, as float32 on the CPU. Shape: (N, outputs)."""
+def _drawn(
+    unit: torch.nn.Module, batches: Batches, n: int, draw: Draw, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Outputs in evaluation mode for `n` examples drawn as `draw` says, and their targets, which may be drawn as well.
+
+    Shape: (n, outputs) float32 on the CPU, and (n,).
+    """
     unit.eval()
     with torch.inference_mode():
-        served = batches.train(index, EVALUATION_BATCH, draw, drop_last=False)
-        return torch.cat([unit(x.to(device, non_blocking=True)).float() for x, _ in served]).cpu()
+        served = batches.train(np.arange(n, dtype=np.int64), batches.evaluated_at_once, draw, drop_last=False)
+        parts = [(unit(x.to(device, non_blocking=True)).float(), y) for x, y in served]
+    return torch.cat([outputs for outputs, _ in parts]).cpu(), torch.cat([y for _, y in parts])

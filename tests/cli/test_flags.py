@@ -21,7 +21,7 @@ FLAGS = {
     "show": ["page", "--profile", "--entry", "--arm", "--resolved", "--origin"],
     "status": ["page", "--profile"],
     "sql": ["query", "--format", "--output", "-o"],
-    "data": ["action", "sources"],
+    "data": ["action", "sources", "--hash", "--to", "--checksum"],
     "rebuild": ["--check"],
 }
 

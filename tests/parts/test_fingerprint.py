@@ -1,8 +1,12 @@
 """The fingerprint of a source, and that taking it needs nothing heavy."""
 
+import contextlib
 import hashlib
+import sqlite3
 import subprocess
 import sys
+
+import lmdb
 
 from interpreter.fingerprint import fingerprint
 from tests.conftest import ROOT
@@ -38,6 +42,37 @@ def test_a_pattern_chooses_and_a_file_is_a_source_too(tmp_path):
     files(tmp_path)
     assert fingerprint(tmp_path, pattern="b/*")[1:] == (2, 1)
     assert fingerprint(tmp_path / "a.txt")[1:] == (1, 1)
+
+
+def test_reading_an_lmdb_changes_nothing_whoever_reads_it(tmp_path):
+    """A reader that takes a lock, as most do, writes lock.mdb, or makes it."""
+    folder = tmp_path / "train"
+    with lmdb.open(str(folder), map_size=1 << 20) as env, env.begin(write=True) as transaction:
+        transaction.put(b"0", b"item")
+    before = fingerprint(tmp_path)
+    assert before[2] == 1
+    (folder / "lock.mdb").unlink()
+    assert fingerprint(tmp_path) == before
+    with lmdb.open(str(folder), readonly=True) as env, env.begin() as transaction:
+        assert transaction.get(b"0") == b"item"
+        assert (folder / "lock.mdb").stat().st_size > 0
+        assert fingerprint(tmp_path) == before
+    with lmdb.open(str(folder)) as env, env.begin(write=True) as transaction:
+        transaction.put(b"0", b"other")
+    assert fingerprint(tmp_path)[0] != before[0]
+
+
+def test_reading_a_database_that_is_a_single_file_changes_nothing(tmp_path):
+    path = tmp_path / "gym.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as made:
+        made.execute("CREATE TABLE zones (id INTEGER)")
+        made.execute("INSERT INTO zones VALUES (1)")
+        made.commit()
+    before = fingerprint(path)
+    assert before[1:] == (path.stat().st_size, 1)
+    with contextlib.closing(sqlite3.connect(path)) as read:
+        assert read.execute("SELECT * FROM zones").fetchall() == [(1,)]
+    assert fingerprint(path) == before
 
 
 def test_links_that_go_round_end(tmp_path):

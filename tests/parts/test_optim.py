@@ -223,7 +223,7 @@ class Stacked(nn.Module):
 
 
 def test_a_stack_of_blocks_counts_as_its_blocks():
-    net = Model(Stacked(), nn.Linear(4, 3), 4)
+    net = Model(Stacked(), nn.Linear(4, 3), 4, 2)
     depth = depths(net)
     layers = [
         "token",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,13 @@ def history(arm: str, seed: int, stage: str) -> dict[str, list[float]]:
     return {"val/accuracy": list(top * rise + noise[0]), "val/loss": list(2.3 - 2 * rise + noise[1])}
 
 
-def made(root: Path, plan: Plan, *, records: bool = True) -> tuple[Project, tuple[Path, ...]]:
+def made(
+    root: Path, plan: Plan, *, records: bool = True, rules: Mapping[str, Mapping[str, float]] | None = None
+) -> tuple[Project, tuple[Path, ...]]:
     """A project with records of `plan`, and its reports, freshly written."""
     project = make_project(root)
     if records:
-        write_records(project, plan, history, baseline={"val/accuracy": 0.1, "val/loss": 2.303})
+        write_records(project, plan, history, baseline={"val/accuracy": 0.1, "val/loss": 2.303}, rules=rules)
     ingest(project, [plan])
     # The bundle of JavaScript takes seconds to make: once is enough for all projects of a test run.
     for kept in _CACHE:

@@ -111,7 +111,7 @@ def test_table_equals_the_database(report: Made) -> None:
         assert float(rows[arm]["accuracy.max"]) == max(best)
         assert int(rows[arm]["accuracy.n"]) == SEEDS
     html = report[1].read_text()
-    assert "trivial baseline" in html.split("<tfoot>")[1].split("</tfoot>")[0]
+    assert "trivial: ignores input" in html.split("<tfoot>")[1].split("</tfoot>")[0]
 
 
 def test_figures_are_drawn(report: Made) -> None:

@@ -400,3 +400,42 @@ def test_done_after_a_second_attempt(project: Project, ask: Ask) -> None:
 
 def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def test_rules_are_told_apart_and_an_unnamed_one_ignores_the_input(project: Project, ask: Ask) -> None:
+    plan = make_plan({"naive": ["lba"]}, seeds=1, epochs=2, evaluate=["final"])
+    rules = {"ligand_size": {"val/rmse": 1.04, "val/pearson": float("nan")}}
+    write_records(
+        project,
+        plan,
+        lambda arm, seed, stage: {"final/rmse": [1.1]} if stage == "final" else curve(2),
+        baseline={"val/rmse": 1.28},
+        rules=rules,
+    )
+    ingest(project, [plan])
+    found = ask("SELECT rule, split, metric, value FROM baselines JOIN stages USING (stage_id) WHERE name = 'lba' ORDER BY ALL")
+    assert found[0] == ("ignores input", "val", "rmse", 1.28)
+    assert (found[1][:3], found[2]) == (("ligand_size", "val", "pearson"), ("ligand_size", "val", "rmse", 1.04))
+    assert math.isnan(found[1][3])
+    assert same_as_rebuilt(project, [plan]) == []
+
+
+def test_slopes_of_memory_are_taken_in(project: Project, ask: Ask) -> None:
+    stage = make_fit("lba", epochs=2)
+    folder = start_record(project, stage)
+    begin_attempt(folder, 1, 0)
+    history = curve(2)
+    slope = {"kind": "memory", "attempt": 1, "epoch": 2, "resource": "workers_mb", "slope_mb": 2.5, "size_mb": 500.0, "n": 45}
+    nothing = {**slope, "resource": "rss_mb", "slope_mb": 0.0, "size_mb": 0.0}
+    events = epoch_events(history, 1)
+    events[0]["resources"] |= {"workers_mb": 210.5, "wait_s": 0.25}
+    append_events(folder, [*events, slope, nothing])
+    ingest(project, [])
+    assert ask("SELECT attempt, resource, size_mb, slope_mb, share, epochs FROM memory_slopes ORDER BY resource DESC") == [
+        (1, "workers_mb", 500.0, 2.5, 0.005, 45),
+        (1, "rss_mb", 0.0, 0.0, None, 45),
+    ]
+    assert ask("SELECT resource, value FROM resources WHERE resource IN ('workers_mb', 'wait_s') ORDER BY ALL") == [
+        ("wait_s", 0.25), ("workers_mb", 210.5)
+    ]  # fmt: skip
+    assert ask("SELECT count(*) FROM findings") == [(0,)]

@@ -142,7 +142,7 @@ def test_a_shared_parameter_is_in_the_group_of_its_first_user():
     encoder.add_module("one", nn.Linear(4, 4))
     encoder.add_module("two", nn.Linear(4, 4))
     encoder.two.weight = encoder.one.weight
-    found = groups(BuiltModel(encoder, nn.Sequential(nn.Linear(4, 2)), 4))
+    found = groups(BuiltModel(encoder, nn.Sequential(nn.Linear(4, 2)), 4, 2))
     assert found == {
         "one": ("encoder.one.weight", "encoder.one.bias"),
         "two": ("encoder.two.bias",),

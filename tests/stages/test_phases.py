@@ -158,7 +158,7 @@ def test_the_policy_decides_what_a_frozen_layer_gives_in_training() -> None:
 
 def test_a_normalization_without_parameters_goes_with_the_layer_before_it() -> None:
     encoder = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, affine=False), nn.Linear(4, 4), nn.BatchNorm1d(4, affine=False))
-    model = Model(encoder, nn.Linear(4, 2), 4)
+    model = Model(encoder, nn.Linear(4, 2), 4, 2)
     thawing = Thawing({"by": {"phases": [["head", "2"], "all"]}, "max_epochs": 1}, model)
     thawing.freeze_all_but(thawing.phase.parameters)
     thawing.train(model)
@@ -168,7 +168,7 @@ def test_a_normalization_without_parameters_goes_with_the_layer_before_it() -> N
 def test_shared_parameters_are_frozen_and_trained_once(tmp_path: Path) -> None:
     first, second = nn.Linear(4, 4), nn.Linear(4, 4)
     second.weight = first.weight
-    model = Model(nn.Sequential(first, second), nn.Linear(4, 2), 4)
+    model = Model(nn.Sequential(first, second), nn.Linear(4, 2), 4, 2)
     thawing = Thawing({"by": {"phases": [["head", "1"], "all"]}, "max_epochs": 1}, model)
     assert thawing.phases[0].parameters == ("encoder.1.bias", "head.weight", "head.bias")
     held = [p for g in build_optimizer(schedule(), model, thawing.phases).param_groups for p in g["params"]]

@@ -85,8 +85,9 @@ class Chosen:
         return len(self._rows)
 
     def batch(self, index: Ints, draw: Draw | None) -> tuple[torch.Tensor, torch.Tensor]:
-        """The examples at `index` and their targets, as the whole split has them."""
-        return self._split.batch(self._rows[index], draw)
+        """The examples at `index` and their targets, as the whole split has them, and so are further looks at them."""
+        n = len(self._rows)
+        return self._split.batch(self._rows[index % n] + index // n * len(self._split), draw)
 
 
 def with_subset(data: Data, subset: Subset, scores: Mapping[str, float]) -> Data:

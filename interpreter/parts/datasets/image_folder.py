@@ -13,36 +13,27 @@ from numpy.typing import NDArray
 
 from interpreter.errors import DataMissing
 from interpreter.fingerprint import LITTER, walk
-from interpreter.parts.contract import Data, Draw, Split
-from interpreter.parts.datasets import subset
-from interpreter.parts.datasets.augment import DRAWS, augmented
+from interpreter.parts.contract import Data, Split
 from interpreter.parts.datasets.decode import SUFFIXES
 from interpreter.parts.datasets.image_cache import decoded, hashes
-from interpreter.parts.random import derive, uniform
+from interpreter.parts.datasets.labelled import Finding, counts, drawn, here, missing_classes, within_budget
+from interpreter.parts.datasets.pixels import PixelSplit
+from interpreter.parts.random import derive
 from interpreter.spec.components.datasets import SPLITS, Augment, ImageFolder, Normalize
 
 _NAMED = 20  # findings of one kind that are told one by one
 _CHUNK = 256  # images at a time when statistics are taken
 
-Finding = tuple[str, str]
 
-
-class ImageSplit:
+class ImageSplit(PixelSplit):
     """One split of an image folder: rows of a memory-mapped array of bytes."""
 
     def __init__(self, ids: list[str], targets: torch.Tensor, array: Path, rows: NDArray[np.int64], constants: Normalize,
                  augment: Augment | None) -> None:  # fmt: skip
-        self.ids: Sequence[str] = ids
-        self.targets = targets
+        super().__init__(ids, targets, constants, augment)
         self.array = array
         self.rows = rows
-        self.augment = augment
-        self.mean = torch.tensor(constants.mean, dtype=torch.float32)[:, None, None]
-        self.std = torch.tensor(constants.std, dtype=torch.float32)[:, None, None]
         self._pixels = _mapped(array)
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_pixels"}  # a map is opened anew, not copied
@@ -51,17 +42,9 @@ class ImageSplit:
         self.__dict__.update(state)
         self._pixels = _mapped(self.array)
 
-    def batch(self, index: NDArray[np.int64], draw: Draw | None) -> tuple[torch.Tensor, torch.Tensor]:
-        """The examples at `index` and their targets; two views, (B, 2, C, H, W), where the augmentation says so."""
-        x = torch.from_numpy(self._pixels[self.rows[index]]).float().div_(255)
-        y = self.targets[torch.from_numpy(index)]
-        if draw is None or self.augment is None:
-            return x.sub_(self.mean).div_(self.std), y
-        views = 2 if self.augment.two_crops else 1
-        draws = uniform(draw.stream, draw.epoch, index, DRAWS * views)
-        recipe = self.augment.recipe()
-        seen = [augmented(x, draws[:, DRAWS * v : DRAWS * (v + 1)], recipe).sub(self.mean).div_(self.std) for v in range(views)]
-        return (seen[0] if views == 1 else torch.stack(seen, dim=1)), y
+    def pixels(self, index: NDArray[np.int64]) -> torch.Tensor:
+        """The images at `index` as bytes. Shape: (B,) -> (B, 3, S, S) uint8."""
+        return torch.from_numpy(self._pixels[self.rows[index]])
 
 
 def _mapped(array: Path) -> NDArray[np.uint8]:
@@ -100,9 +83,7 @@ def build(config: ImageFolder, source: Path | None, cache: Path) -> Data:
 
     Raises: DataMissing when the source, a split's folder, or a class of the training split is not there.
     """
-    if source is None:
-        variable = f"EXPT_DATA_{config.source.upper().replace('-', '_')}"
-        raise DataMissing(f"the data source `{config.source}` is not here", hint=f"name its folder in expt.toml or in {variable}")
+    source = here(source, config.source)
     findings: list[Finding] = []
     listed = {split: _listed(source, root, config.source) for split, root in config.folders().items()}
     classes = tuple(config.classes or sorted({name for part in listed.values() for name in part.folders}))
@@ -112,8 +93,14 @@ def build(config: ImageFolder, source: Path | None, cache: Path) -> Data:
         raise DataMissing(f"`{config.source}` has {len(classes)} class folders and needs two: {', '.join(classes)}")
     if config.val is not None:
         splits |= _drawn(splits["train"], config)
-    _check_classes(splits, classes, config)
-    findings += _absent(splits, classes) + _repeated(splits, classes)
+    findings += missing_classes(
+        {split: part.targets for split, part in splits.items()},
+        classes,
+        config.source,
+        empty="has no image that can be read",
+        hint="a class folder is missing or empty there: add its images, or name the classes to use under `classes`",
+    )
+    findings += _repeated(splits, classes)
     constants = _constants(config, splits)
     whole = {split: len(part.names) for split, part in splits.items()}
     if "train" in splits:
@@ -134,7 +121,7 @@ def build(config: ImageFolder, source: Path | None, cache: Path) -> Data:
         facts={
             "n": {split: len(part) for split, part in built.items()},
             "n_before_budget": whole,
-            "classes": {split: torch.bincount(part.targets, minlength=len(classes)).tolist() for split, part in built.items()},
+            "classes": {split: counts(part.targets.numpy(), classes) for split, part in built.items()},
             "class_names": list(classes),
             "normalization": {"mean": list(constants.mean), "std": list(constants.std), "scale": 255.0,
                               "computed": config.normalize == "computed"},
@@ -200,48 +187,13 @@ def _name_numbers(part: _Read) -> NDArray[np.int64]:
 def _drawn(train: _Read, config: ImageFolder) -> dict[str, _Read]:
     """The training split without, and the validation split with, what `val` draws."""
     assert config.val is not None
-    stream, names = derive(config.val.seed, "image_folder", "val"), _name_numbers(train)
-    if config.val.n is not None:
-        if config.val.n >= len(names):
-            raise DataMissing(f"`val` draws {config.val.n} examples of a training folder that has {len(names)}")
-        chosen = subset.exactly(train.targets, names, stream, config.val.n)
-    else:
-        assert config.val.fraction is not None
-        chosen = subset.share(train.targets, names, stream, config.val.fraction, leave=1)
+    chosen = drawn(config.val, train.targets, _name_numbers(train), derive(config.val.seed, "image_folder", "val"))
     return {"train": train.only(~chosen), "val": train.only(chosen)}
 
 
 def _budget(train: _Read, config: ImageFolder) -> _Read:
     stream = derive(config.label_seed, "image_folder", "labels")
-    if config.label_fraction is not None:
-        return train.only(subset.share(train.targets, _name_numbers(train), stream, config.label_fraction))
-    if config.per_class is not None:
-        return train.only(subset.at_most(train.targets, _name_numbers(train), stream, config.per_class))
-    return train
-
-
-def _check_classes(splits: Mapping[str, _Read], classes: Sequence[str], config: ImageFolder) -> None:
-    for split, part in splits.items():
-        if not part.names:
-            raise DataMissing(f"the {split} split of `{config.source}` has no image that can be read")
-    if "train" in splits and (gone := _without(splits["train"], classes)):
-        raise DataMissing(
-            f"the training split of `{config.source}` has no images of {', '.join(gone)}",
-            hint="a class folder is missing or empty there: add its images, or name the classes to use under `classes`",
-        )
-
-
-def _without(part: _Read, classes: Sequence[str]) -> list[str]:
-    counts = np.bincount(part.targets, minlength=len(classes))
-    return [name for name, count in zip(classes, counts, strict=True) if count == 0]
-
-
-def _absent(splits: Mapping[str, _Read], classes: Sequence[str]) -> list[Finding]:
-    return [
-        ("missing-class", f"the {split} split has no images of {', '.join(gone)}: means over classes leave them out")
-        for split, part in splits.items()
-        if (gone := _without(part, classes))
-    ]
+    return train.only(within_budget(config, train.targets, _name_numbers(train), stream))
 
 
 def _repeated(splits: Mapping[str, _Read], classes: Sequence[str]) -> list[Finding]:

@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from interpreter.parts.models.layers import ACTIVATIONS
+from interpreter.parts.models.layers import ACTIVATIONS, global_pool
 from interpreter.spec.components.models import Cnn2d
 
 
@@ -25,11 +25,5 @@ def build(config: Cnn2d, shape: tuple[int, ...]) -> tuple[nn.Module, int]:
             block.append(nn.Dropout2d(config.dropout))
         blocks[f"conv{number}"] = nn.Sequential(*block)
         channels, height, width = out, height // pool, width // pool
-    if config.global_pool == "avg":
-        blocks["pool"] = nn.AdaptiveAvgPool2d(1)
-    elif config.global_pool == "max":
-        blocks["pool"] = nn.AdaptiveMaxPool2d(1)
-    else:
-        channels *= height * width
-    blocks["flatten"] = nn.Flatten()
-    return nn.Sequential(blocks), channels
+    blocks["pool"], features = global_pool(config.global_pool, channels, (height, width))
+    return nn.Sequential(blocks), features

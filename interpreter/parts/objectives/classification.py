@@ -18,6 +18,8 @@ class CrossEntropy:
     """Cross-entropy over `outputs` classes."""
 
     views = 1
+    head_settings = None
+    batchwise = False
 
     def __init__(self, config: Classification, outputs: int) -> None:
         self.outputs = outputs
@@ -26,6 +28,10 @@ class CrossEntropy:
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """The mean cross-entropy of a batch. Shape: (B, K), (B,) -> ()."""
         return functional.cross_entropy(outputs, targets, label_smoothing=self.smoothing)
+
+    def combined(self, outputs: torch.Tensor) -> torch.Tensor:
+        """The outputs as they are: there is one model."""
+        return outputs
 
     def metrics(self, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
         """Every metric over a whole split. Shape: (N, K), (N,)."""

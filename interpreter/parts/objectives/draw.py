@@ -15,6 +15,8 @@ class Drawn:
     """Two objectives, of which each step has one. `begin_step` decides; the fit derives its luck from (seed, epoch, step)."""
 
     views = 1
+    head_settings = None
+    batchwise = False
 
     def __init__(self, one: classification.CrossEntropy, other: classification.CrossEntropy, p: float) -> None:
         self.outputs = one.outputs
@@ -28,6 +30,10 @@ class Drawn:
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """The mean loss of a batch, by the objective drawn. Shape: (B, K), (B,) -> ()."""
         return self.chosen.loss(outputs, targets)
+
+    def combined(self, outputs: torch.Tensor) -> torch.Tensor:
+        """The outputs as they are: there is one model."""
+        return outputs
 
     def metrics(self, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
         """Every metric over a whole split, with the expected loss. Shape: (N, K), (N,)."""

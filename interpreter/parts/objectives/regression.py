@@ -22,6 +22,8 @@ class NumberError:
     """The error of `outputs` numbers, in the units of the targets."""
 
     views = 1
+    head_settings = None
+    batchwise = False
 
     def __init__(self, config: Regression, outputs: int) -> None:
         self.outputs = outputs
@@ -36,6 +38,10 @@ class NumberError:
         if self.kind == "mae":
             return functional.l1_loss(outputs, targets)
         return functional.huber_loss(outputs, targets, delta=self.delta)
+
+    def combined(self, outputs: torch.Tensor) -> torch.Tensor:
+        """The outputs as they are: there is one model."""
+        return outputs
 
     def metrics(self, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
         """Every metric over a whole split; for several outputs errors are over all, correlations the mean of each one's."""

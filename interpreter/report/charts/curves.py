@@ -34,7 +34,7 @@ class Panel:
     key: str  # column that colours go by: "arm" or "key"
     lines: tuple[str, ...]  # labels of the arms
     band: bool
-    trivial: float | None = None  # the metric's value of the trivial rule, where it is to be drawn
+    trivial: tuple[tuple[str, float], ...] = ()  # trivial rules to be drawn: what is written on the line, and where it is
     room: int = 0  # pixels right of the plot, for the names beside the curves
     domain: tuple[float, float] | None = None  # of the y axis, where several panels share it
 
@@ -75,11 +75,12 @@ def _layers(panel: Panel, look: Look, *, page: bool) -> alt.LayerChart:
 
     means = alt.Chart(alt.NamedData(name=panel.means))
     layers: list[Any] = []
-    if panel.trivial is not None:
-        rule = alt.Chart(alt.Data(values=[{"trivial": panel.trivial, "text": "trivial baseline"}]))
+    for above, (text, value) in _above(panel.trivial):
+        rule = alt.Chart(alt.Data(values=[{"trivial": value, "text": text}]))
+        place = {"baseline": "bottom", "dy": -2} if above else {"baseline": "top", "dy": 3}
         layers += [
             rule.mark_rule(**mark("trivial", page=page), clip=True).encode(y=alt.Y("trivial:Q", title=y_title, scale=scale)),
-            rule.mark_text(**mark("trivial-text", page=page), align="right", baseline="bottom", dy=-2).encode(
+            rule.mark_text(**mark("trivial-text", page=page), align="right", **place).encode(
                 x=alt.value("width"), y=alt.Y("trivial:Q", title=y_title, scale=scale), text="text:N"
             ),
         ]
@@ -120,6 +121,12 @@ def _layers(panel: Panel, look: Look, *, page: bool) -> alt.LayerChart:
         return combined.add_params(muted).properties(width="container", height=height, **options)
     title = " · ".join(word for word in (panel.title, panel.facet) if word)
     return combined.properties(width=FILE_WIDTH, height=height, title=title)
+
+
+def _above(trivial: Sequence[tuple[str, float]]) -> list[tuple[bool, tuple[str, float]]]:
+    """Whether each line's name is written above it: of several lines the lowest has it below, so that two never meet."""
+    ranked = sorted(trivial, key=lambda line: line[1])
+    return [(i > 0 or len(ranked) == 1, line) for i, line in enumerate(ranked)]
 
 
 def _hover(means: alt.Chart, panel: Panel, x: alt.X) -> alt.Chart:

@@ -16,6 +16,16 @@ DENSE_ROW = 27  # where there are many
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """A value to compare with."""
+
+    value: float
+    text: str
+    align: str  # of the name: "left" begins at the line, "right" ends there
+    level: int  # lines of text by which the name is raised
+
+
+@dataclass(frozen=True, slots=True)
 class Panel:
     """One measure's dots. Data sets: `dots` (arm, order, seed, value, epoch) and `means` (arm, mean, lo, hi, n)."""
 
@@ -28,7 +38,7 @@ class Panel:
     key: str  # column that colours go by: "arm" or "key"
     domain: tuple[float, float] | None
     joined: bool  # several seeds appear in more than one arm
-    lines: tuple[tuple[float, str, str], ...] = ()  # values drawn as thin rules: value, name, side of the name ("left", "right")
+    lines: tuple[Line, ...] = ()  # values drawn as thin rules
 
 
 def chart(panels: Sequence[Panel], *, page: bool) -> list[Any]:
@@ -68,7 +78,9 @@ def _layers(panel: Panel, *, page: bool) -> alt.LayerChart:
     means = alt.Chart(alt.NamedData(name=panel.means))
     layers: list[Any] = []
     if panel.lines:
-        rules = alt.Chart(alt.Data(values=[{"at": v, "text": t, "align": a} for v, t, a in panel.lines]))
+        rules = alt.Chart(alt.Data(values=[
+            {"at": line.value, "text": line.text, "align": line.align, "level": line.level} for line in panel.lines
+        ]))  # fmt: skip
         layers += [
             rules.mark_rule(**mark("trivial", page=page), clip=True).encode(x=x("at")),
             rules.mark_text(
@@ -76,7 +88,7 @@ def _layers(panel: Panel, *, page: bool) -> alt.LayerChart:
                 align=alt.ExprRef("datum.align"),
                 baseline="bottom",
                 dx=alt.ExprRef("datum.align == 'left' ? 4 : -4"),
-                dy=-3,
+                dy=alt.ExprRef("-3 - 13 * datum.level"),
             ).encode(x=x("at"), y=alt.value(0), text="text:N"),
         ]
     if panel.joined:

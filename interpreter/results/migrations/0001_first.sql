@@ -140,10 +140,11 @@ COMMENT ON COLUMN finals.max_epoch IS 'Epoch of the highest value, counted from 
 COMMENT ON COLUMN finals.max IS 'Highest value, NaN left out.';
 COMMENT ON COLUMN finals.kept IS 'Value at the epoch of the best checkpoint (stages.best_epoch); NULL until the stage is done.';
 
-CREATE TABLE baselines (stage_id INTEGER, attempt INTEGER, split VARCHAR, metric VARCHAR, value DOUBLE);
-COMMENT ON TABLE baselines IS 'What the trivial rule reaches: the majority class, class frequencies, or the mean of the training targets.';
+CREATE TABLE baselines (stage_id INTEGER, attempt INTEGER, rule VARCHAR, split VARCHAR, metric VARCHAR, value DOUBLE);
+COMMENT ON TABLE baselines IS 'What trivial rules reach, each fitted on the training examples alone.';
 COMMENT ON COLUMN baselines.stage_id IS 'The stage.';
 COMMENT ON COLUMN baselines.attempt IS 'The attempt that wrote it.';
+COMMENT ON COLUMN baselines.rule IS 'ignores input: always the class frequencies, or the mean, of the training targets. Others are named by the dataset: ligand_size, ...';
 COMMENT ON COLUMN baselines.split IS 'As in metrics.';
 COMMENT ON COLUMN baselines.metric IS 'As in metrics.';
 COMMENT ON COLUMN baselines.value IS 'Value of the metric.';
@@ -174,8 +175,18 @@ COMMENT ON TABLE resources IS 'What an epoch cost.';
 COMMENT ON COLUMN resources.stage_id IS 'The stage.';
 COMMENT ON COLUMN resources.attempt IS 'The attempt that wrote it.';
 COMMENT ON COLUMN resources.epoch IS 'Epoch, counted from 1.';
-COMMENT ON COLUMN resources.resource IS 'seconds, it_per_s (steps a second), rss_mb (memory of the process), ...';
+COMMENT ON COLUMN resources.resource IS 'seconds, it_per_s (steps a second), rss_mb (memory of the process), workers_mb (of its loader processes), wait_s (seconds that training waited for data), ...';
 COMMENT ON COLUMN resources.value IS 'Its value.';
+
+CREATE TABLE memory_slopes (stage_id INTEGER, attempt INTEGER, resource VARCHAR, size_mb DOUBLE, slope_mb DOUBLE, share DOUBLE, epochs INTEGER);
+COMMENT ON TABLE memory_slopes IS 'How memory went over the epochs of an attempt that ended a fit: a line by least squares, after the first 5 epochs.';
+COMMENT ON COLUMN memory_slopes.stage_id IS 'The stage.';
+COMMENT ON COLUMN memory_slopes.attempt IS 'The attempt.';
+COMMENT ON COLUMN memory_slopes.resource IS 'rss_mb or workers_mb, as in resources.';
+COMMENT ON COLUMN memory_slopes.size_mb IS 'Mean size in MB.';
+COMMENT ON COLUMN memory_slopes.slope_mb IS 'MB an epoch.';
+COMMENT ON COLUMN memory_slopes.share IS 'The slope as a share of the size, an epoch.';
+COMMENT ON COLUMN memory_slopes.epochs IS 'Epochs the line goes through.';
 
 CREATE TABLE phase_starts (stage_id INTEGER, attempt INTEGER, epoch INTEGER, phase INTEGER, groups VARCHAR[], trainable VARCHAR[],
                            tensors INTEGER, parameters BIGINT, rate DOUBLE, restored INTEGER, why VARCHAR);

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, SerializeAsAny
 
 from interpreter.spec.base import Component, Config, identity
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Something about settings that is allowed and seldom meant."""
+
+    text: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,10 @@ class Dataset(Component):
     def measured(self, split: str) -> dict[str, Any]:
         """What decides the examples and transforms of an evaluated split; two arms are comparable when it is equal."""
         raise NotImplementedError
+
+    def doubts(self) -> Sequence[Doubt]:
+        """What is allowed, and worth a second look before it is trained on."""
+        return ()
 
 
 class Model(Component):
@@ -78,6 +91,10 @@ class Objective(Component):
         """Why it can't be minimized on `data`, said of the objective ("wants ..."), or "" when it can."""
         found = data.facts().task
         return "" if found == self.task else f"wants a {self.task} target, and this dataset's is {found}"
+
+    def own_head(self) -> tuple[dict[str, Any], int] | None:
+        """Settings of a head that the objective brings in place of the stage's, and its number of outputs; None: it brings none."""
+        return None
 
     def model_misfit(self, model: Model) -> str:
         """Why it can't be minimized with `model`, said of the model ("is ..."), or "" when it can."""

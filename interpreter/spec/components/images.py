@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from interpreter.spec.base import Config
-from interpreter.spec.components.contract import DataFacts, Dataset, InnerDataset, InnerModel, Model
+from interpreter.spec.components.contract import DataFacts, Dataset, Doubt, InnerDataset, InnerModel, Model
 from interpreter.spec.components.datasets import SPLITS, Augment, LabelBudget, Normalize, ValFromTrain
 from interpreter.spec.components.models import Rate
 
@@ -72,6 +72,13 @@ class Cifar10(LabelBudget):
         splits = ("test",) if self.part == "test" else tuple(s for s in SPLITS if s != "val" or self.val is not None)
         views = 2 if self.augment is not None and self.augment.two_crops else 1
         return DataFacts(splits, CIFAR_SHAPE, CIFAR_CLASSES, "classification", CIFAR_SPACE, views)
+
+    def doubts(self) -> Sequence[Doubt]:
+        """Validation on the test set is told."""
+        if not isinstance(self.val, ValIsTest):
+            return ()
+        text = "`val: {from: test}`: what is selected by it (an epoch, a checkpoint, an arm) is selected on the test set"
+        return (Doubt(text, "hold images out of train: `val: {from: train, n: 5000}`"),)
 
     def measured(self, split: str) -> dict[str, Any]:
         """What decides an evaluated split. What touches only training (label budget, subset, augmentation) is left out."""
@@ -167,6 +174,11 @@ class Shifted(Dataset):
     def embedded_fingerprint(self) -> str:  # type: ignore[override]
         """That of the dataset it is made of."""
         return self.of.embedded_fingerprint
+
+    @property
+    def generated(self) -> bool:  # type: ignore[override]
+        """Whether the dataset it is made of is made up."""
+        return self.of.generated
 
     def facts(self) -> DataFacts:
         """What is known before the data is read: as of the dataset it is made of, and only a test split."""

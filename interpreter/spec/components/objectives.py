@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -129,6 +129,10 @@ class Contrast(Objective):
     """The projection between features and loss: {hidden: 2048, out: 128}."""
     base_temperature: Positive = 0.07
     """The loss is multiplied by temperature / base_temperature."""
+
+    def own_head(self) -> tuple[dict[str, Any], int]:
+        """The projection."""
+        return {"hidden": self.projection.hidden, "dropout": 0.0}, self.projection.out
 
     def misfit(self, data: Dataset) -> str:
         """Why it can't be minimized on `data`, or ""."""

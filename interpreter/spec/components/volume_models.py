@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
@@ -30,6 +31,11 @@ class Conv3d(Model):
     def walk(self, side: int) -> Mapping[str, int] | str:
         """Layer -> side of its output, for images of `side` voxels; or why they are too small."""
         raise NotImplementedError
+
+    def last_sides(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Sides of the last maps, for examples of `shape` (C, X, Y, Z) that fit."""
+        walks = [self.walk(side) for side in shape[1:]]
+        return tuple([*walked.values()][-1] for walked in walks if not isinstance(walked, str))
 
 
 class Cnn3d(Conv3d):
@@ -69,14 +75,18 @@ class Cnn3d(Conv3d):
         """The pooling after each convolution."""
         return tuple(self.pool) if isinstance(self.pool, list) else (self.pool,) * len(self.channels)
 
+    def paddings(self) -> tuple[int, ...]:
+        """The zeros on each side of the images that each convolution takes."""
+        first, later = {"none": (0, 0), "same": (1, 1), "same_after_first": (0, 1)}[self.padding]
+        return tuple(self.kernel // 2 * (later if number else first) for number in range(len(self.channels)))
+
     def walk(self, side: int) -> Mapping[str, int] | str:
         """Layer -> side of its output, pooled: 21 voxels become 19, 8, 6 and 2 with pools of 1, 2, 1, 2."""
         sides = {}
-        for number, pool in enumerate(self.pools(), start=1):
-            padded = self.padding == "same" or (self.padding == "same_after_first" and number > 1)
-            if not padded and side < self.kernel:
+        for number, (padding, pool) in enumerate(zip(self.paddings(), self.pools(), strict=True), start=1):
+            if side + 2 * padding < self.kernel:
                 return _short(side, f"conv{number}", self.kernel)
-            side = side if padded else side - self.kernel + 1
+            side += 2 * padding - self.kernel + 1
             if side < pool:
                 return _short(side, f"the pooling of conv{number}", pool)
             side = sides[f"conv{number}"] = side // pool
@@ -105,11 +115,18 @@ class Atom3dCnn(Conv3d):
     dropout: Rate = 0.1
     """Probability of zeroing a number after each convolution and its pooling."""
 
+    def plain(self) -> Cnn3d:
+        """The plain network it is, but for the place of its normalizations."""
+        return Cnn3d(
+            channels=[self.width * 2**k for k in range(self.layers)],
+            pool=[1 + k % 2 for k in range(self.layers)],
+            batch_norm=self.batch_norm,
+            dropout=self.dropout,
+        )
+
     def walk(self, side: int) -> Mapping[str, int] | str:
         """Layer -> side of its output, pooled: 41 voxels become 39, 18, 16 and 7."""
-        channels = [self.width * 2**k for k in range(self.layers)]
-        plain = Cnn3d(channels=channels, pool=[1 + k % 2 for k in range(self.layers)])
-        return plain.walk(side)
+        return self.plain().walk(side)
 
 
 class Resnet3d(Conv3d):
@@ -175,23 +192,30 @@ class Resnet3d(Conv3d):
         return None if self.global_pool == "flatten" else self.capped()[-1]
 
 
+_CUBE = 24  # rotations that take a cube to itself
+_OF_CUBE_SIZES = (1, 1, 2, 3, 3)  # of their representations A1, A2, E, T1 and T2
+# How often each of these is in the representation of SO(3) of order 0, 1, ...
+_OF_CUBE = ((1, 0, 0, 0, 0), (0, 0, 0, 1, 0), (0, 0, 1, 0, 1), (0, 1, 0, 1, 1), (1, 0, 1, 1, 1), (0, 0, 1, 2, 1))
+
+
 class EquivariantResnet(Conv3d):
     """A residual network on fields that turn with the volume: steerable convolutions for SO(3) on R^3 (Cesa et al. 2022, escnn).
 
     A channel is a field: one copy of a band-limited representation, whose nonlinearities act on samples over the group. A
     convolution of 3 without padding, then a block for each further width: pool, convolve, normalize, gate, convolve,
-    normalize, add the shortcut, pointwise nonlinearity. A head of linear layers on flattened features is not invariant.
+    normalize, add the shortcut, pointwise nonlinearity. Convolutions have no bias; a shortcut is a convolution of 1 where the
+    number of fields changes. A head of linear layers on features is not invariant: features are fields, and turn.
     """
 
     weightless: ClassVar[frozenset[str]] = frozenset(
-        {"grid", "samples", "pointwise", "stem_pointwise", "pool", "pool_by", "blur_sigma_voxels", "global_pool"}
+        {"grid", "samples", "pointwise", "stem_pointwise", "pool", "pool_by", "blur_sigma_voxels", "pool_grid", "global_pool"}
     )
 
     type: Literal["equivariant_resnet"] = "equivariant_resnet"
     channels: Annotated[list[Width], Field(min_length=2)]
     """Fields after the first convolution, and after each block: [2, 4, 7, 14, 28] has four blocks."""
     middle: Annotated[list[Width], Field(min_length=1)] | None = None
-    """Fields inside each block. Absent: as many as come in."""
+    """Fields inside the blocks of each width. Absent: as many as come into the block."""
     group: Literal["so3"] = "so3"
     """The symmetry: rotations of space, without reflections."""
     fields: Literal["regular", "quotient"] = "regular"
@@ -201,9 +225,9 @@ class EquivariantResnet(Conv3d):
     grid: Literal["thomson_cube", "thomson"] = "thomson_cube"
     """How samples lie over the group: points that repel each other, with the 24 symmetries of a cube or without."""
     samples: Annotated[int, Field(ge=1, le=1024)] = 96
-    """Samples over the group at which pointwise nonlinearities and extreme pooling act."""
+    """Samples over the group (over the sphere for `quotient`) at which pointwise nonlinearities and extreme pooling act."""
     gate: Literal["gated", "fourier"] = "gated"
-    """First nonlinearity of a block: each field times a sigmoid of a scalar of its own; or pointwise on samples."""
+    """First nonlinearity of a block: each field times a sigmoid of a scalar of its own; or `pointwise`, like the second."""
     pointwise: Literal["relu", "elu", "gelu", "leaky_hardshrink"] = "leaky_hardshrink"
     """Function at samples, at the end of a block; leaky_hardshrink is hardshrink(x, 2) + 0.1 x."""
     stem_pointwise: Literal["relu", "elu", "gelu", "leaky_hardshrink"] = "relu"
@@ -214,6 +238,9 @@ class EquivariantResnet(Conv3d):
     """`extreme`: the sample largest in absolute value, with its sign, then a blur. `average`: the blur alone."""
     blur_sigma_voxels: Annotated[float, Field(gt=0, le=4)] = 0.6
     """Standard deviation of the Gaussian blur before every second voxel is taken; its kernel reaches four of them."""
+    pool_grid: Literal["centered", "corner"] = "centered"
+    """Which voxels stay. `centered`: they lie around the middle of the image, whatever its side, so that turns of a cube commute
+    with the network. `corner`: the first, and every second, as published; half a voxel off the middle where a side is odd."""
     repeats: Annotated[int, Field(ge=1)] = 1
     """Blocks for each width after the first; only the first of them pools."""
     global_pool: Literal["flatten", "avg"] = "flatten"
@@ -225,21 +252,38 @@ class EquivariantResnet(Conv3d):
         for name, numbers in (("middle", self.middle), ("pool", self.pool)):
             if isinstance(numbers, list) and len(numbers) != blocks:
                 raise ValueError(f"`{name}` has {len(numbers)} numbers for {blocks} blocks")
-        if self.samples < self.field_size():
+        if self.grid == "thomson_cube" and self.samples % _CUBE:
             raise ValueError(
-                f"`samples` {self.samples} can't tell apart the {self.field_size()} numbers of a field: lower `max_frequency`,"
-                " or take more samples"
+                f"`grid: thomson_cube` comes in multiples of the cube's {_CUBE} rotations, and `samples` is {self.samples}"
             )
-        if self.grid == "thomson_cube" and self.samples % 24:
+        if self.samples < self.least_samples():
             raise ValueError(
-                f"`grid: thomson_cube` comes in multiples of the cube's 24 rotations, and `samples` is {self.samples}"
+                f"`samples` {self.samples} can't tell apart the {self.field_size()} numbers of a field: take {self.least_samples()} "
+                "or more, or lower `max_frequency`"
             )
         return self
+
+    def least_samples(self) -> int:
+        """So many samples tell apart all numbers of a field."""
+        if self.grid == "thomson":
+            return self.field_size()
+        # With a cube's symmetry, samples come as orbits of 24. An orbit tells apart as many copies of a representation of the
+        # cube's rotations as that has dimensions.
+        orders = range(self.max_frequency + 1)
+        copies = [2 * order + 1 if self.fields == "regular" else 1 for order in orders]
+        return _CUBE * max(
+            math.ceil(sum(n * _OF_CUBE[order][kind] for order, n in zip(orders, copies, strict=True)) / size)
+            for kind, size in enumerate(_OF_CUBE_SIZES)
+        )
 
     def field_size(self) -> int:
         """Numbers of one field at one voxel."""
         orders = range(self.max_frequency + 1)
         return sum((2 * order + 1) ** 2 if self.fields == "regular" else 2 * order + 1 for order in orders)
+
+    def middles(self) -> tuple[int | None, ...]:
+        """Fields inside the blocks of each width; None where they are as many as come in."""
+        return tuple(self.middle) if self.middle is not None else (None,) * (len(self.channels) - 1)
 
     def pools(self) -> tuple[int, ...]:
         """Whether each block halves the side (2) or not (1)."""

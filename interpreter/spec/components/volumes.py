@@ -6,12 +6,13 @@ Lengths are in angstrom and angles in degrees, as their keys say.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
 
 from interpreter.spec.base import Config
-from interpreter.spec.components.contract import DataFacts
+from interpreter.spec.components.contract import DataFacts, Doubt
 from interpreter.spec.components.datasets import SPLITS
 from interpreter.spec.components.subsets import Scored
 
@@ -139,13 +140,18 @@ class View(Config):
         return {**data, "gap_A": (gap[0] + gap[1]) / 2, "max_shift_A": (gap[1] - gap[0]) / 2}
 
 
+def _as_train(value: Any, info: ValidationInfo) -> Any:
+    """The view of training where `val: train` says so; when that one is wrong, it is told by itself."""
+    return info.data.get("train", View()) if value == "train" else value
+
+
 class Views(Config):
     """How pairs of cubes are drawn, for training and for evaluation apart, so that arms can share a clean validation split."""
 
     train: View = View()
     """Pairs to train on."""
-    val: View = View()
-    """Pairs of the validation and test splits; without noise unless it is said here."""
+    val: Annotated[View, BeforeValidator(_as_train, json_schema_input_type=View | Literal["train"])] = View()
+    """Pairs of the validation and test splits; without noise unless it is said here. `train`: as in training."""
 
 
 class Zones(Config):
@@ -200,8 +206,13 @@ class NeighborLocation(Scored):
 
     Structures are a folder of PDB or mmCIF files, or a macromol_gym database. Water and hydrogens are left out. An example is
     its number: zone, place, direction, side and noise are all derived from it. After Kale Kundert's macromol_gym (2024).
+
+    A folder may have an index.csv with the columns id (of a file, without its ending), split and seq_cluster. Elements and
+    density count all heavy atoms, ligands included.
     """
 
+    # Of the names, splits and atoms of four crystal structures that come with posebusters: sha256, first 40 hex digits.
+    embedded_fingerprint: ClassVar[str] = "57661734b80c419d1149d35ffd8cd9b8e453759d"
     OUTPUTS: ClassVar[int] = 6
 
     type: Literal["neighbor_location"] = "neighbor_location"
@@ -241,6 +252,20 @@ class NeighborLocation(Scored):
             views=2,
         )
 
+    def doubts(self) -> Sequence[Doubt]:
+        """A second view that lies beyond the place where a neighbour was looked for may be empty, and give the side away."""
+        seen = {"train": self.views.train, "val": self.views.val, **self.also_val}
+        far = {name: self.image.side_A() + view.gap_A + view.max_shift_A for name, view in seen.items()}
+        name = max(far, key=lambda each: far[each])
+        if far[name] <= self.zones.neighbor_distance_A:
+            return ()
+        text = (
+            f"the two views of `{name}` are up to {far[name]:g} angstrom apart, and neighbours are looked for at"
+            f" {self.zones.neighbor_distance_A:g}: the second may be empty, and give the side away"
+        )
+        hint = "a smaller gap, shift or image; or raise `zones.neighbor_distance_A`"
+        return (Doubt(text, hint),)
+
     def measured(self, split: str) -> dict[str, Any]:
         """What decides an evaluated split; the noise of training is left out."""
         view = self.views.train if split == "train" else self.also_val.get(split, self.views.val)
@@ -260,16 +285,21 @@ class NeighborLocation(Scored):
 class Atom3dLba(Scored):
     """Ligand binding affinity: -log10 of Ki or Kd of protein-ligand complexes (PDBbind refined 2019), as ATOM3D splits them.
 
-    Townshend et al., ATOM3D: Tasks on Molecules in Three Dimensions, 2021. One image a complex, centred on its ligand.
+    Townshend et al., ATOM3D: Tasks on Molecules in Three Dimensions, 2021. The source is what its archive unpacks to, or a folder
+    with train, val and test. One image a complex, centred on the mean of its ligand's atoms that are kept. An evaluated complex
+    keeps a pose that its id alone decides. Reports tell the least-squares line on the ligand's heavy atoms beside each model.
     """
 
     generated: ClassVar[bool] = True
+    # Of the 400 serialized items, one after the other: sha256, first 40 hex digits.
+    embedded_fingerprint: ClassVar[str] = "8c691d9a61032d3509c2d74b1d6b9da85b4b56ae"
 
     type: Literal["atom3d_lba"] = "atom3d_lba"
     source: SourceName
     """Name of the data, found through expt.toml; or `embedded`, complexes that are made up, and reports say so."""
     split: Literal["identity30", "identity60"]
-    """Which of ATOM3D's splits it is: no two chains of different splits share more than 30 or 60 % of their sequence."""
+    """Which of ATOM3D's splits it is: no two chains of different splits share more than 30 or 60 % of their sequence. Where the
+    source has its own train, val and test, and for embedded data, it is only a name."""
     atoms: Literal["pocket", "protein"]
     """Which atoms of the protein are seen beside the ligand: all, or residues within 6 angstrom of it."""
     image: VoxelImage
@@ -277,7 +307,7 @@ class Atom3dLba(Scored):
     hydrogens: bool = False
     """Keep hydrogens, as the published network does."""
     water: bool = False
-    """Keep water."""
+    """Keep water: residues HOH, WAT and DOD of the protein."""
     rotation: Literal["haar", "uniform_angle", "fibonacci_400", "none"] = "haar"
     """How a complex is turned: evenly over all rotations; about a uniform axis by a uniform angle, which is not even (Kundert
     2024); by one of 20 directions times 20 rolls (ATOM3D); or as it is in the file."""

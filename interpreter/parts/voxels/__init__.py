@@ -1,0 +1,1 @@
+"""Molecules as cubes of voxels."""

@@ -88,8 +88,8 @@ def show(epochs: list[dict[str, float]]) -> None:
             print("".join(sizes[i : i + 10]), file=sys.stderr)
         found = slope_of([spent[name] for spent in epochs])
         if found is not None:
-            text = f"slope after the first {SETTLING}: {found.slope_mb:+.3f} MB an epoch, {100 * found.share:+.3f} % of {found.size_mb:.0f} MB"
-            print(text, file=sys.stderr)
+            share = f"{100 * found.share:+.3f} % of {found.size_mb:.0f} MB"
+            print(f"slope after the first {SETTLING}: {found.slope_mb:+.3f} MB an epoch, {share}", file=sys.stderr)
 
 
 def lines(epochs: list[dict[str, float]], what: str) -> list[dict[str, object]]:

@@ -111,7 +111,13 @@ LINES: tuple[Line, ...] = (
         "interpreter.parts.models.wrn28_10:build",
         "WRN-28-10, with pre-activation blocks",
     ),
-    Line("model", "ensemble", f"{_IMAGES}:Ensemble", "", "several networks of one kind trained in one fit"),
+    Line(
+        "model",
+        "ensemble",
+        f"{_IMAGES}:Ensemble",
+        "interpreter.parts.models.ensemble:build",
+        "several networks of one kind trained in one fit",
+    ),
     Line("model", "interpensemble", f"{_IMAGES}:Interpensemble", "", "a wide network and the narrow ones inside it"),
     Line(
         "model",

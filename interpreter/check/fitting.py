@@ -26,6 +26,13 @@ def fits_together(stage: CheckedStage, node: Mapping, path: str, problems: Probl
         why = (stage.model.misfit(facts.shape) if facts.shape is not None else "") or stage.objective.model_misfit(stage.model)
         if why:
             problems.add(Problem("model-misfit", f"the model {why}", node.items["model"].place, f"{path}.model"))
+    if stage.objective.batchwise and stage.schedule is not None and stage.schedule.accumulate > 1:
+        text = f"a batch is worked through in {stage.schedule.accumulate} parts, and `{stage.objective.type}` compares examples"
+        text += " only within a part: the loss is that of a smaller batch"
+        where, hint = place_of(node, ("schedule", "accumulate")), "leave `accumulate` out, or say the smaller batch size"
+        problems.add(
+            Problem("contrast-in-parts", text, where, f"{path}.schedule.accumulate", hint=hint, severity=Severity.WARNING)
+        )
     stopping = stage.schedule.early_stopping if stage.schedule is not None else None
     if stopping is not None and (problem := metric_problem(stage, *stopping.monitor.split("/", 1))):
         _unmeasured(
@@ -47,8 +54,8 @@ def fits_together(stage: CheckedStage, node: Mapping, path: str, problems: Probl
         _chosen(stage, node, stage.thaw.monitor, "patience can't watch", "thaw.monitor", path, problems)
     asked = node.get("metrics")
     for item in asked.items if isinstance(asked, Sequence) else ():
-        if isinstance(item, Scalar) and item.text not in stage.objective.metrics:
-            text, hint = f"this objective has no metric `{item.text}`", did_you_mean(item.text, stage.objective.metrics)
+        if isinstance(item, Scalar) and item.text not in stage.objective.logged():
+            text, hint = f"this objective has no metric `{item.text}`", did_you_mean(item.text, stage.objective.logged())
             problems.add(Problem("unknown-metric", text, item.place, f"{path}.metrics", got=item.text, hint=hint))
 
 
@@ -91,8 +98,8 @@ def metric_problem(stage: CheckedStage, split: str, metric: str) -> str:
     splits = [split for split in stage.data.facts().splits if split != "test"]
     if split not in splits:
         return f"a {stage.kind} measures {' and '.join(f'`{s}`' for s in splits)}; {did_you_mean(split, splits)}"
-    if metric not in stage.objective.metrics:
-        return f"`{split}` has no metric `{metric}`; {did_you_mean(metric, stage.objective.metrics)}"
+    if metric not in stage.objective.logged():
+        return f"`{split}` has no metric `{metric}`; {did_you_mean(metric, stage.objective.logged())}"
     return ""
 
 

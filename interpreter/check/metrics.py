@@ -74,6 +74,6 @@ def _evaluated(arm: CheckedArm, asked: CheckedStage, metric: str) -> str:
         objective = stage.objective if stage.trains else objective
     if objective is None:
         return f"`{asked.name}` has no fit before it"
-    if metric in objective.metrics:
+    if metric in objective.logged():
         return ""
-    return f"`{asked.name}` has no metric `{metric}`; {did_you_mean(metric, objective.metrics)}"
+    return f"`{asked.name}` has no metric `{metric}`; {did_you_mean(metric, objective.logged())}"

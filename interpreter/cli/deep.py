@@ -81,12 +81,12 @@ def _use(stage: CheckedStage) -> Use | None:
     if stage.objective is not None and not catalog.built("objective", stage.objective.type):
         assumed = f"the objective type `{stage.objective.type}`, which decides the number of outputs, is not built yet"
     outputs = data.outputs or ASSUMED_OUTPUTS
-    made_of, views = settings(head), 1
+    made_of, views, groups = settings(head), 1, 1
     if stage.objective is not None:
-        views = stage.objective.views
+        views, groups = stage.objective.views, stage.objective.head_groups()
         if own := stage.objective.own_head():
             (made_of, outputs), assumed = own, ""
-    asked = Request(settings(model), made_of, data.shape, outputs, model.component_version, views)
+    asked = Request(settings(model), made_of, data.shape, outputs, model.component_version, views, groups)
     return Use(name, asked, assumed=assumed)
 
 

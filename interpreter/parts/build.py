@@ -12,16 +12,18 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from pydantic import ValidationError
+from torch import nn
 
 from interpreter import catalog
 from interpreter.errors import StageFailed
 from interpreter.parts.contract import Data, Model, Objective
 from interpreter.parts.datasets.curriculum import with_subset
-from interpreter.parts.models.head import build_head
+from interpreter.parts.models.head import build_head, heads_of_groups, heads_of_members
 from interpreter.parts.optim import optimizers, rate
 from interpreter.parts.random import derive
 from interpreter.spec.base import Config, identity
 from interpreter.spec.components.contract import Model as ModelConfig
+from interpreter.spec.components.images import Joint
 from interpreter.spec.components.models import Head
 from interpreter.spec.components.schedules import Schedule
 from interpreter.spec.components.subsets import Scored
@@ -49,35 +51,79 @@ def build_data(settings: Settings, source: Path | None, cache: Path, scores: Map
     return with_subset(data, subset, scores)
 
 
-def build_objective(settings: Settings, data: Data) -> Objective:
-    """The objective that `settings` describe, for the outputs of `data`."""
+def build_objective(settings: Settings, data: Data, model: Settings | None = None) -> Objective:
+    """The objective that `settings` describe, for the outputs of `data`.
+
+    `model`: settings of the model whose outputs it is for, where these are not predictions already: of several networks it hears
+    how many there are, and how their predictions become one.
+
+    Raises: StageFailed when it can't be minimized on this data, or with several networks.
+    """
     config, build = _component("objective", settings)
     objective: Objective = build(config, data)
+    made_of = None if model is None else _component("model", model)[0]
+    if isinstance(made_of, Joint):
+        if not hasattr(objective, "join"):
+            raise StageFailed(f"the objective `{config.type}` is for one network, and the model `{made_of.type}` is several")
+        objective.join(made_of.networks(), made_of.prediction())
     return objective
 
 
 def build_model(
-    model_settings: Settings, head_settings: Settings, shape: tuple[int, ...], outputs: int, seed: int, views: int = 1
+    model_settings: Settings,
+    head_settings: Settings,
+    shape: tuple[int, ...],
+    outputs: int,
+    seed: int,
+    views: int = 1,
+    groups: int = 1,
 ) -> Model:
     """The model for views of `shape` and so many `outputs`, with the random weights that belong to `seed`.
 
-    Its head takes the features of `views` views of an example side by side.
+    Its head takes the features of `views` views of an example side by side; or there is one for each of `groups` equal parts of
+    them, or for each of several networks.
 
     The encoder's weights depend on the seed and its own settings, the head's on the seed, its settings and its sizes; the
-    global generators are left as they were.
+    global generators are left as they were. Of several networks the first has the weights that it would have alone.
 
     Raises: StageFailed when examples of `shape` do not fit, or the model can't be made.
     """
-    config, build = _component("model", model_settings)
+    config, _ = _component("model", model_settings)
     assert isinstance(config, ModelConfig)
     head_config = _valid(Head, head_settings)
     if text := config.misfit(tuple(shape)):
         raise StageFailed(f"the model `{config.type}` does not fit the data: it {text}")
-    with _seeded(derive(seed, "init", _text(config))):
-        encoder, features = build(config, tuple(shape))
-    with _seeded(derive(seed, "init-head", _text(head_config), views * features, outputs)):
-        head = build_head(head_config, views * features, outputs)
-    return Model(encoder, head, features, 1 + len(shape), views)
+    encoder, features = _encoder(config, tuple(shape), seed)
+    if views * features % groups:
+        raise StageFailed(f"{views * features} features can't be cut into {groups} equal groups")
+    size = views * features // groups
+
+    def head_of(number: int) -> nn.Sequential:
+        with _seeded(derive(seed, "init-head", _text(head_config), size, outputs, *_further(number))):
+            return build_head(head_config, size, outputs)
+
+    if isinstance(config, Joint):
+        head: nn.Module = heads_of_members(head_of, config.draws(), shared=config.one_set())
+    else:
+        head = head_of(0) if groups == 1 else heads_of_groups(head_of, groups)
+    return Model(encoder, head, features, 1 + len(shape), views, config.networks(), config.orders())
+
+
+def _encoder(config: ModelConfig, shape: tuple[int, ...], seed: int, number: int = 0) -> tuple[nn.Module, int]:
+    """The encoder and how many features it gives, with random weights number `number` of those that belong to `seed`.
+
+    What is made of other networks is given a function that makes them, by number.
+    """
+    build = catalog.builder("model", config.type)
+    with _seeded(derive(seed, "init", _text(config), *_further(number))):
+        if isinstance(config, Joint):
+            return build(config, shape, lambda member: _encoder(config.of, shape, seed, member))  # type: ignore[no-any-return]
+        return build(config, shape)  # type: ignore[no-any-return]
+
+
+def _further(number: int) -> tuple[int, ...]:
+    """What a stream of further random weights is derived from besides: nothing for the first ones."""
+    return (number,) if number else ()
 
 
 def build_optimizer(settings: Settings, model: torch.nn.Module, phases: Sequence[PhaseOf] = ()) -> torch.optim.Optimizer:

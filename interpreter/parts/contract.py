@@ -64,11 +64,16 @@ class Data:
 
 
 class Objective(Protocol):
-    """What is minimized, and what is measured on a whole split."""
+    """What is minimized, and what is measured on a whole split.
+
+    Outputs are (N, K) for N examples; of several networks, or groups of features, (N, M, K). One that takes several networks has
+    `join(count, predict)` too, which tells it how many there are and by which rule their predictions become one.
+    """
 
     outputs: int  # numbers the model must give for an example
     views: int  # of an example, whose features the head takes side by side; 1: the head sees each view alone
     head_settings: Mapping[str, Any] | None  # of the head, where the objective and not the stage decides it; else None
+    head_groups: int  # equal parts that features are cut into, each with a head of its own; 1: one head for all of them
     batchwise: bool  # True: the loss compares the examples of a batch, so outputs of several batches mean nothing together
 
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -76,7 +81,7 @@ class Objective(Protocol):
         ...
 
     def combined(self, outputs: torch.Tensor) -> torch.Tensor:
-        """What is predicted, one row an example, from the outputs of several members, (N, M, K) -> (N, K); of one, as they are."""
+        """What is predicted, one row an example, from the outputs of several members: (N, M, K) -> (N, K); of one as they are."""
         ...
 
     def metrics(self, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
@@ -99,25 +104,39 @@ class Objective(Protocol):
 class Model(nn.Module):
     """An encoder and a head: `forward(x)` is `head(encoder(x))`. Views of one example all go through the one encoder.
 
-    Shape: encoder (B, C, ...) -> (B, features); head (B, views * features) -> (B, outputs). A batch of single
-    views has `dims` dimensions.
+    Shape: encoder (B, C, ...) -> (B, features); head (B, views * features) -> (B, outputs), or (B, groups, outputs) where
+    each of several groups of features has a head. A batch of single views has `dims` dimensions.
+
+    Of several networks, `members` > 1: encoder (B, C, ...) -> (B, M, features), head -> (B, M, outputs). With `orders` > 1 each
+    is trained on examples of its own, (B, M, C, ...).
     """
 
-    def __init__(self, encoder: nn.Module, head: nn.Module, features: int, dims: int, views: int = 1) -> None:
+    def __init__(
+        self,
+        encoder: nn.Module,
+        head: nn.Module,
+        features: int,
+        dims: int,
+        views: int = 1,
+        members: int = 1,
+        orders: int = 1,
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
         self.features = features
         self.dims = dims
         self.views = views
+        self.members = members
+        self.orders = orders
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The outputs.
 
         Shape: (B, C, ...) -> (B, outputs); (B, V, C, ...) -> (B, outputs) where the head takes V views side by side, otherwise
-        (B, V, outputs).
+        (B, V, outputs). Of several networks (B, C, ...) or (B, M, C, ...) -> (B, M, outputs).
         """
-        if x.ndim == self.dims:
+        if x.ndim == self.dims or self.members > 1:
             features = self.encoder(x)
         else:
             features = self.encoder(x.flatten(0, 1)).unflatten(0, x.shape[:2])

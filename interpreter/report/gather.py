@@ -54,13 +54,13 @@ def gather(project: Project, plan: Plan, judgement: Judgement) -> Content:
 
 def _origin(entry: EntryPlan, plan: Plan, reader: Reader) -> str:
     """What has to be said first: which data is not the user's own measurement. "" when all of it is."""
-    told = {r["dataset"]: r["origin"] for r in reader.data if r["source"] == "embedded" or not r["origin"].startswith("real")}
+    told = {(r["dataset"], r["origin"]) for r in reader.data if r["source"] == "embedded" or not r["origin"].startswith("real")}
     read = {r["dataset"] for r in reader.data}
     for stage in _stages_of(entry, plan):
         data = stage.settings.get("data")
         if isinstance(data, Mapping) and data.get("source") == "embedded" and data.get("type") not in read:
-            told.setdefault(str(data.get("type", "data")), "embedded")
-    return f"Data: {names([f'{name} ({origin})' for name, origin in sorted(told.items())])}." if told else ""
+            told.add((str(data.get("type", "data")), "embedded"))
+    return f"Data: {names([f'{name} ({origin})' for name, origin in sorted(told)])}." if told else ""
 
 
 def _stages_of(entry: EntryPlan, plan: Plan) -> list[Any]:

@@ -51,6 +51,7 @@ class Request:
     outputs: int
     version: int  # the model's component version
     views: int = 1  # of an example, whose features the head takes side by side
+    groups: int = 1  # equal parts of the features, each with a head of its own
 
     @property
     def key(self) -> str:
@@ -64,6 +65,7 @@ class Request:
                 "outputs": self.outputs,
                 "version": self.version,
                 "views": self.views,
+                "groups": self.groups,
                 "packages": _versions(),
                 "source": _source(str(self.model["type"])),
             }
@@ -126,7 +128,8 @@ def facts_of(project: Project, requests: Sequence[Request], timeout_s: float = T
 
 def _ask(project: Project, requests: list[Request], timeout_s: float) -> list[dict[str, Any]]:
     """Answers to the first of `requests`, at least one: the last may be the refusal of a model that ended the process."""
-    plain = [{"model": r.model, "head": r.head, "shape": r.shape, "outputs": r.outputs, "views": r.views} for r in requests]
+    fields = ("model", "head", "shape", "outputs", "views", "groups")
+    plain = [{name: getattr(r, name) for name in fields} for r in requests]
     asked = json.dumps({"plugins": list(project.plugins), "requests": plain})
     path = os.pathsep.join(filter(None, [str(_PACKAGE_ROOT.parent), os.environ.get("PYTHONPATH", "")]))
     env = {**os.environ, **dict.fromkeys(_SINGLE, "1"), "PYTHONPATH": path}

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, Strict, model_validator
 
 from interpreter.spec.base import Config, since
+from interpreter.spec.robustness import AnyLine
 
 Epochs = Annotated[tuple[int, int], Strict(False)]
 RESOURCES = ("it_per_s", "seconds", "rss_mb", "workers_mb", "wait_s")
@@ -30,17 +31,18 @@ class Smooth(Config):
 class EffectiveRobustness(Config):
     """How far the accuracy on shifted data lies above what a baseline line says of the accuracy on the original data.
 
-    On logit axes, accuracy against accuracy; positive is above the line. Source: Taori et al. 2020; Andreassen et al. 2021.
+    Accuracy against accuracy; positive is above the line. Source: Taori et al. 2020; Andreassen et al. 2021; Miller et al. 2021.
     """
 
     in_: str = Field(alias="in")
     """Accuracy on the original data: `original/accuracy`."""
     out: str
     """Accuracy on the shifted data: `shifted/accuracy`."""
-    line: Literal["andreassen"] = "andreassen"
-    """The published line: logit(out) = slope * logit(in) + intercept, fitted to models trained on the original data only."""
+    line: AnyLine = "andreassen"
+    """A published line, logit(out) = slope * logit(in) + intercept (`andreassen`: as credited in code, not checked in the paper),
+    or one fitted to arms: `{fit: probit, to: [published]}`, from which the arm that is judged is left out."""
     version: Literal["v4", "v6"] = "v4"
-    """The version of CIFAR-10.1 that the line was fitted on."""
+    """The version of CIFAR-10.1 that the shifted data is; a published line is taken to be of v4."""
 
 
 class Measure(Config):

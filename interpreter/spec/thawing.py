@@ -11,6 +11,8 @@ A layer is a module that owns parameters. One whose parameters all have at most 
 the layer before it: it thaws together with the convolution that it normalizes. A layer that is a whole group has the group's
 name (`conv1`), another one its module's (`conv1.0`, `layer4.1.conv2`).
 
+Of several networks of one kind side by side, phases are those of one, and take the parameters of all.
+
 A parameter belongs to the first phase that thaws it, and has that phase's rate and decay for good: what a later phase freezes
 and a yet later one thaws again is as it was.
 """
@@ -18,11 +20,12 @@ and a yet later one thaws again is as it was.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from interpreter.errors import StageFailed
 from interpreter.spec.components.schedules import AnyRateRule
+from interpreter.spec.members import alone
 from interpreter.spec.stages import Layers, Phase, Phases, Thaw
 
 HEAD = "head"
@@ -57,6 +60,13 @@ def phases_of(thaw: Thaw, groups: Named, parameters: Sequence[Parameter]) -> tup
     Raises: ThawError when a name matches no group, or one group twice in a phase, when a phase thaws nothing, never ends or has
     settings that would do nothing.
     """
+    of_all: dict[str, list[str]] = {}
+    for name, _, _ in parameters:
+        of_all.setdefault(alone(name), []).append(name)
+    if len(of_all) < len(parameters):
+        groups = {group: tuple(dict.fromkeys(alone(name) for name in names)) for group, names in groups.items()}
+        shapes = {alone(name): (alone(name), shape, trainable) for name, shape, trainable in parameters}
+        return tuple(_of_all(phase, of_all) for phase in phases_of(thaw, groups, tuple(shapes.values())))
     names = tuple(name for name, _, trainable in parameters if trainable)
     known = _trained(groups, names)
     if not names:
@@ -85,6 +95,15 @@ def phases_of(thaw: Thaw, groups: Named, parameters: Sequence[Parameter]) -> tup
         )
         before, ever = now, ever | members
     return tuple(found)
+
+
+def _of_all(phase: PhaseOf, names: Mapping[str, Sequence[str]]) -> PhaseOf:
+    """A phase of one network for all of several, whose names of each parameter are `names`."""
+
+    def each(parameters: Sequence[str]) -> tuple[str, ...]:
+        return tuple(name for own in parameters for name in names[own])
+
+    return replace(phase, parameters=each(phase.parameters), new=each(phase.new))
 
 
 def layers(groups: Named, parameters: Sequence[Parameter]) -> dict[str, tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -13,7 +13,16 @@ from interpreter.parts.contract import Data, Draw, Split
 
 # One size for every evaluation of data of one sort, so that a split evaluated twice gives the same bits. Volumes are large.
 _EVALUATED_IMAGES, _EVALUATED_VOLUMES = 128, 16
-_Request = tuple[np.ndarray, Draw | None]
+Draws = Draw | Sequence[Draw] | None
+_Request = tuple[np.ndarray, Draws]
+
+
+def _fetched(split: Split, index: np.ndarray, draw: Draws) -> tuple[Tensor, Tensor]:
+    """A batch of `split`. With a draw for each of several networks, `index` is (B, M): x is (B, M, ...) and y (B, M)."""
+    if draw is None or isinstance(draw, Draw):
+        return split.batch(index, draw)
+    each = [split.batch(own, by) for own, by in zip(index.T, draw, strict=True)]
+    return torch.stack([x for x, _ in each], dim=1), torch.stack([y for _, y in each], dim=1)
 
 
 class _Fetch(Dataset[tuple[Tensor, Tensor]]):
@@ -24,7 +33,7 @@ class _Fetch(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, request: _Request) -> tuple[Tensor, Tensor]:
         index, draw = request
-        return self._split.batch(index, draw)
+        return _fetched(self._split, index, draw)
 
 
 class _Requests(Sampler[_Request]):
@@ -65,10 +74,14 @@ class Batches:
                 persistent_workers=not restart,
             )
 
-    def train(self, order: np.ndarray, batch_size: int, draw: Draw, drop_last: bool) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of the examples `order`, augmented as `draw` says. The iterator is ready: making it drew what it draws."""
+    def train(self, order: np.ndarray, batch_size: int, draw: Draws, drop_last: bool) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of the examples `order`, augmented as `draw` says. The iterator is ready: making it drew what it draws.
+
+        `order` is (N,) with one draw, or (N, M) with M, for as many networks that see examples of their own.
+        """
         end = len(order) - len(order) % batch_size if drop_last else len(order)
-        return self._serve([(order[i : i + batch_size], draw) for i in range(0, end, batch_size)])
+        by = draw if isinstance(draw, Draw) or draw is None or len(draw) > 1 else draw[0]
+        return self._serve([(order[i : i + batch_size], by) for i in range(0, end, batch_size)])
 
     def all(self, draw: Draw | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Every example once, in order; in each of its poses where there are several, pose by pose.
@@ -85,7 +98,7 @@ class Batches:
 
     def _serve(self, requests: list[_Request]) -> Iterator[tuple[Tensor, Tensor]]:
         if self._loader is None:
-            return iter(self._split.batch(index, draw) for index, draw in requests)
+            return iter(_fetched(self._split, index, draw) for index, draw in requests)
         self._requests.now = requests
         return iter(self._loader)
 

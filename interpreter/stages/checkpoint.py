@@ -118,9 +118,9 @@ def of_rule(record: Record, rule: str) -> Path:
     return path
 
 
-def head_identity(head: Mapping[str, Any], outputs: int, target_space: str) -> str:
-    """What two heads must have in common for one's weights to mean something in the other."""
+def head_identity(head: Mapping[str, Any], outputs: int, target_space: str, groups: int = 1) -> str:
+    """What two heads must have in common for one's weights to mean something in the other; `groups` of features have one each."""
     hidden = head["hidden"]
     widths = [] if hidden is None else [hidden] if isinstance(hidden, int) else list(hidden)
-    settings = {**head, "hidden": widths}
+    settings = {**head, "hidden": widths, **({"groups": groups} if groups > 1 else {})}
     return digest(canonical({"head": settings, "outputs": outputs, "target_space": target_space}))

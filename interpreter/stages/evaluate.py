@@ -6,13 +6,12 @@ import time
 
 from interpreter.errors import StageFailed
 from interpreter.parts import random
-from interpreter.parts.build import build_objective
 from interpreter.parts.contract import Data, Draw, Model, Objective, Split
 from interpreter.run.record import Record, now
 from interpreter.spec.canonical import canonical
 from interpreter.stages.batches import Batches, outputs_of
 from interpreter.stages.checkpoint import of_rule
-from interpreter.stages.module import model_of
+from interpreter.stages.module import model_of, objective_of
 from interpreter.stages.outputs import record_outputs
 from interpreter.stages.rules import on_split
 from interpreter.stages.start import whole
@@ -28,7 +27,7 @@ def fitted(work: Work) -> tuple[Data, Split, Objective, Model]:
     data = work.data()
     if part not in data.splits:
         raise StageFailed(f"the data has no `{part}` split", hint=f"it has: {', '.join(data.splits)}")
-    objective = build_objective(settings["objective"], data)
+    objective = objective_of(settings, data)
     model = model_of(settings, data, objective, work.stage.seed)
     source = work.stage.inputs[0]
     path = of_rule(Record.of(work.project, source.key), source.checkpoint)

@@ -1,9 +1,9 @@
 """Facts of models: names, shapes and counts of parameters, which only torch knows. A process of its own, for many models at once.
 
 Models are built on torch's meta device: shapes without numbers, so that a large one takes neither memory nor time. Asked by
-one JSON object on the input, {"plugins": [...], "requests": [{"model", "head", "shape", "outputs", "views"}, ...]}; answers
-by JSON lines: {"said": "ready"}, then one object a request, in order (see `look`), or {"error", "hint"} for a model that can't
-be built.
+one JSON object on the input, {"plugins": [...], "requests": [{"model", "head", "shape", "outputs", "views", "groups"}, ...]};
+answers by JSON lines: {"said": "ready"}, then one object a request, in order (see `look`), or {"error", "hint"} for a model
+that can't be built.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def look(request: Json) -> dict[str, Any]:
     Raises: StageFailed when the model can't be built, or does not take examples of the shape.
     """
     model = _built(request)
-    _passes(model, tuple(request["shape"]), int(request["outputs"]))
+    _passes(model, tuple(request["shape"]), int(request["outputs"]), int(request.get("groups", 1)))
     parameters = [[name, list(p.shape), p.numel(), p.requires_grad] for name, p in model.named_parameters()]
     total = sum(count for _, _, count, _ in parameters)
     encoder = sum(p.numel() for p in model.encoder.parameters())
@@ -73,28 +73,32 @@ def look(request: Json) -> dict[str, Any]:
 
 def _built(request: Json) -> Model:
     settings, rest = dict(request["model"]), (request["head"], tuple(request["shape"]), int(request["outputs"]))
-    views = int(request.get("views", 1))
+    more = {"seed": 0, "views": int(request.get("views", 1)), "groups": int(request.get("groups", 1))}
     try:
-        return build_model(settings, *rest, seed=0, views=views)
+        return build_model(settings, *rest, **more)
     except DataMissing:
         if not settings.get("pretrained"):
             raise
         # Published weights that are not on this machine: they would change no name and no shape.
-        return build_model(settings | {"pretrained": False}, *rest, seed=0, views=views)
+        return build_model(settings | {"pretrained": False}, *rest, **more)
 
 
-def _passes(model: Model, shape: tuple[int, ...], outputs: int) -> None:
+def _passes(model: Model, shape: tuple[int, ...], outputs: int, groups: int) -> None:
     """Sends blank examples through. Raises: StageFailed when that fails, or gives other shapes than the model says it does."""
     model.eval()
     try:
         with torch.no_grad():
             features = model.encoder(torch.zeros(_BATCH, *shape))
-            found = model.head(features.repeat(1, model.views))
+            found = model.head(features if model.views == 1 else features.repeat(1, model.views))
     except Exception as error:
         words = f"{type(error).__name__}: {_first_line(error)}"
         raise StageFailed(f"it does not take examples of {' x '.join(map(str, shape))}: {words}") from None
-    for what, given, told in (("features", features, model.features), ("outputs", found, outputs)):
-        if tuple(given.shape) != (_BATCH, told):
+    members = (model.members,) if model.members > 1 else ()
+    for what, given, each, told in (
+        ("features", features, members, model.features),
+        ("outputs", found, members or ((groups,) if groups > 1 else ()), outputs),
+    ):
+        if tuple(given.shape) != (_BATCH, *each, told):
             raise StageFailed(f"it says that it gives {told} {what} for an example, and gives {list(given.shape[1:])}")
 
 

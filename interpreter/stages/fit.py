@@ -18,18 +18,17 @@ import torch
 
 from interpreter.errors import StageFailed
 from interpreter.parts import random
-from interpreter.parts.build import build_objective
 from interpreter.parts.contract import Draw
 from interpreter.parts.optim.averages import Averages
 from interpreter.run.events import effective, read_events
 from interpreter.run.record import now
 from interpreter.spec.canonical import canonical
 from interpreter.stages import checkpoint as checkpoints
-from interpreter.stages import findings, memory, rules
+from interpreter.stages import diagnostics, findings, members, memory, rules
 from interpreter.stages.batches import Batches, outputs_of, steps_of
 from interpreter.stages.judging import Progress, check_splits, judge, lower_is_better, stops
 from interpreter.stages.memory import Watch
-from interpreter.stages.module import TrainingUnit, clip_arguments, drawing, head_of, model_of
+from interpreter.stages.module import TrainingUnit, clip_arguments, drawing, head_of, model_of, objective_of
 from interpreter.stages.orders import Orders
 from interpreter.stages.phases import Thawing
 from interpreter.stages.predictions import Predictions, mode_of
@@ -51,11 +50,12 @@ class Fit:
         self.keep: Mapping[str, Any] = self.settings["keep"]
         self.progress = Progress()
         self.data = work.data()
-        self.objective = build_objective(self.settings["objective"], self.data)
+        self.objective = objective_of(self.settings, self.data)
         self.fabric = work.fabric()
         model = model_of(self.settings, self.data, self.objective, work.stage.seed)
         head = head_of(self.settings, self.objective)
-        self.head_identity = checkpoints.head_identity(head, self.objective.outputs, self.data.target_space)
+        meant = (self.objective.outputs, self.data.target_space, self.objective.head_groups)
+        self.head_identity = checkpoints.head_identity(head, *meant)
         self.model = model
         self._streams()
         self.thawing = Thawing(self.settings.get("thaw"), model)
@@ -80,10 +80,14 @@ class Fit:
         return [name for name in ("train", "val", *further) if name in self.data.splits]
 
     def _streams(self) -> None:
-        """Derive the random streams from (seed, purpose, what is drawn from), never from a place or a name."""
+        """Derive the random streams from (seed, purpose, what is drawn from), never from a place or a name.
+
+        Where each of several networks sees examples of its own, the first sees those that it would see alone.
+        """
         seed, drawn = self.work.stage.seed, self.settings["streams"]
-        self.orders = Orders(self.data, random.derive(seed, "order", drawn["data"], drawn["occurrence"]))
-        self._augment = random.derive(seed, "augment", drawn["data"], drawn["occurrence"])
+        each = [(drawn["data"], drawn["occurrence"], *([member] if member else [])) for member in range(self.model.orders)]
+        self.orders = Orders(self.data, *(random.derive(seed, "order", *of) for of in each))
+        self._augment = [random.derive(seed, "augment", *of) for of in each]
         self._evaluated_as = random.derive(seed, "evaluate", drawn["data"], drawn["occurrence"])
         self._luck = drawing(self.objective, random.derive(seed, "draw", drawn["data"], drawn["occurrence"]))
         self._dropout = (seed, "dropout", canonical(self.settings["model"]), drawn["occurrence"])
@@ -97,14 +101,16 @@ class Fit:
         if found is None:
             carried = begin(work, model, self.head_identity)
             where = {"from": carried.source, "carried": list(carried.parts), "why": carried.why}
-            said += [{"kind": "start", "epoch": 0, **where}, *data_events(self.data, self.settings["data"]["type"])]
+            hashes, differs = diagnostics.of_start(model, carried.encoder_hash)
+            said += [{"kind": "start", "epoch": 0, **where, **hashes}, *differs]
+            said += data_events(self.data, self.settings["data"]["type"])
         else:
             model.load_state_dict(found["model"])
         unit = TrainingUnit(model, self.objective, self.schedule, self.thawing.phases if "thaw" in self.settings else ())
         self.unit = self.fabric.setup_module(unit)
         optimizer = unit.configure_optimizers()
         if found is None:
-            said += findings.of_optimizer(model, optimizer)
+            said += findings.of_optimizer(model, optimizer) + members.of_start(model, self.settings["model"])
             self.thawing.freeze_all_but(self.thawing.phase.parameters)
             self.rates.bind(optimizer)
             said += [
@@ -117,6 +123,7 @@ class Fit:
             self.thawing.load(found)
             self.rates.load(found["rate"])
             self.rates.bind(optimizer)
+        self.held = diagnostics.Held(model, self.thawing)
         self.optimizer: Any = self.fabric.setup_optimizers(optimizer)
         average = self.settings.get("average")
         self.averages = Averages(average, model, self.schedule["epochs"]) if average else None
@@ -153,10 +160,12 @@ class Fit:
     def _epoch(self) -> None:
         self._leave_phase()
         epoch, began = self.progress.epoch, time.perf_counter()
+        norms = members.NormCounts(self.model)
         train_metrics = self._train(epoch)
         train_seconds = time.perf_counter() - began
         first = self.thawing.clock.epochs == 0
         said: list[Event] = findings.of_gradients(self.model, self.thawing.phase.new, epoch) if first else []
+        said += [] if epoch else norms.since(epoch, members.passes_of(self._examples, self.schedule))
         metrics = {f"train/{name}": value for name, value in train_metrics.items()}
         made = self._outputs(epoch)
         for split, outputs in made.items():
@@ -203,7 +212,7 @@ class Fit:
         unit, optimizer, fabric, device = self.unit, self.optimizer, self.fabric, self.fabric.device
         clip, parts, rates = clip_arguments(self.schedule["clip"]), self.schedule.get("accumulate", 1), self.rates
         averages, steps = self.averages, self.steps[epoch]
-        running = len(order) * self.objective.outputs <= RUNNING_LIMIT and not self.objective.batchwise
+        running = len(order) * self.objective.outputs * self.model.members <= RUNNING_LIMIT and not self.objective.batchwise
         total = torch.zeros((), device=device, dtype=torch.float32 if device.type == "mps" else torch.float64)
         outputs, targets, examples, step = [], [], 0, self.progress.step
         self.thawing.train(unit)
@@ -250,8 +259,8 @@ class Fit:
             return {name: outputs_of(self.unit, self.batches[name], self.fabric.device, draw) for name in evaluated}
 
     def _batches_of(self, order: np.ndarray, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        draw = Draw(self._augment, epoch)
-        return self.batches["train"].train(order, self.schedule["batch_size"], draw, self._drop_last)
+        draws = [Draw(stream, epoch) for stream in self._augment]
+        return self.batches["train"].train(order, self.schedule["batch_size"], draws, self._drop_last)
 
     @contextmanager
     def _evaluated(self, epoch: int) -> Iterator[None]:
@@ -290,12 +299,13 @@ class Fit:
         why, thawing, epoch = self.thawing.due(), self.thawing, self.progress.epoch
         if not why:
             return
-        said = findings.of_phase_end(thawing, why, epoch)
+        said = findings.of_phase_end(thawing, why, epoch) + self.held.changed(epoch)
         restored = None
         if thawing.needs:
             restored = thawing.needs[0]
             self._restore(checkpoints.load(self.work.record.checkpoint(restored)))
         ended = thawing.advance()
+        self.held.remember()
         self.progress.restart_stopping(forget=thawing.thaw.best == "phase")
         self.rates.begin_phase(self.progress.step)
         self.rates.bind(self.optimizer.optimizer)
@@ -360,9 +370,13 @@ class Fit:
         lines = effective(read_events(self.work.record.events).lines)
         epochs = [line for line in lines if line["kind"] == "epoch"]
         said = findings.of_curves(epochs, reached) + findings.of_phases(self.rates, self.thawing, reached, self.progress.step)
+        said += members.of_end(epochs, reached)
         said += rules.of_rules(lines, best["metric"], best["value"], lower_is_better(best["metric"]), reached)
         said += memory.of_attempt([line for line in epochs if line["attempt"] == self.work.attempt.number], reached)
-        end = {"kind": "end", "epoch": reached, "planned": self.schedule["epochs"], "reached": reached, "why": why}
+        stagnant, still = diagnostics.of_losses(lines, reached)
+        said += self.held.changed(reached) + still
+        end: Event = {"kind": "end", "epoch": reached, "planned": self.schedule["epochs"], "reached": reached, "why": why}
+        end["stagnant_epochs"] = stagnant
         self.work.events.write(*said, end)
         self.predictions.compact()
         last = reached - 1

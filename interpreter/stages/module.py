@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from interpreter.parts import random
-from interpreter.parts.build import build_model, build_optimizer
+from interpreter.parts.build import build_model, build_objective, build_optimizer
 from interpreter.parts.contract import Data, Model, Objective
 from interpreter.spec.thawing import PhaseOf
 
@@ -23,9 +23,15 @@ def clip_arguments(clip: Mapping[str, float] | None) -> dict[str, Any]:
     return {"max_norm": clip["norm"], "error_if_nonfinite": False} if "norm" in clip else {"clip_val": clip["value"]}
 
 
+def objective_of(settings: Mapping[str, Any], data: Data) -> Objective:
+    """The objective of a stage's `settings`, for its data and the outputs of its model."""
+    return build_objective(settings["objective"], data, settings["model"])
+
+
 def model_of(settings: Mapping[str, Any], data: Data, objective: Objective, seed: int) -> Model:
     """The model of a stage's `settings` for its data and objective, with the random weights that belong to `seed`."""
-    return build_model(settings["model"], head_of(settings, objective), data.shape, objective.outputs, seed, objective.views)
+    head, made_for = head_of(settings, objective), (data.shape, objective.outputs)
+    return build_model(settings["model"], head, *made_for, seed, objective.views, objective.head_groups)
 
 
 def head_of(settings: Mapping[str, Any], objective: Objective) -> Mapping[str, Any]:

@@ -23,12 +23,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from interpreter.errors import StageFailed
 from interpreter.parts.contract import Model
 from interpreter.parts.models.groups import groups
+from interpreter.spec.members import alone
 from interpreter.spec.stages import Thaw
 from interpreter.spec.thawing import PhaseOf, phases_of
 from interpreter.stages.judging import better, value_of
@@ -93,7 +94,7 @@ class Thawing:
 
     def blocks(self) -> list[str]:
         """What trains now in brief: direct parts of the encoder, and the head."""
-        names = (name.split(".") for name in self.trainable())
+        names = (alone(name).split(".") for name in self.trainable())
         return list(dict.fromkeys(".".join(n[:2]) if n[0] == "encoder" else n[0] for n in names))
 
     def freeze_all_but(self, names: Collection[str]) -> None:
@@ -106,6 +107,15 @@ class Thawing:
         for module, deciding in self._norms:
             # Without tracking, training normalizes by the batch and leaves the running statistics alone; evaluation uses them.
             module.track_running_stats = self.thaw.norm != "batch" or any(p.requires_grad for p in deciding)
+
+    def held(self, model: nn.Module) -> dict[str, Tensor]:
+        """What must not change now, by name: frozen parameters, and statistics of frozen normalizations but under `track`."""
+        frozen = {name: p.detach() for name, p in self._named.items() if not p.requires_grad}
+        still = {id(module) for module, deciding in self._norms if not any(p.requires_grad for p in deciding)}
+        for name, module in model.named_modules() if self.thaw.norm != "track" else ():
+            if id(module) in still:
+                frozen |= {f"{name}.{key}": buffer for key, buffer in module.named_buffers(recurse=False)}
+        return frozen
 
     def train(self, unit: nn.Module) -> None:
         """Training mode, but for the frozen normalizations that the policy `eval` keeps at their running statistics."""

@@ -28,8 +28,8 @@ def on_split(data: Data, objective: Objective, split: str) -> dict[str, dict[str
     targets = data.splits[split].targets
     told = {IGNORES_INPUT: objective.baseline(data.splits["train"].targets, targets)}
     for rule, outputs in data.rules.items():
-        if split not in outputs:
-            continue
+        if split not in outputs or outputs[split].shape[1:] != (objective.outputs,):
+            continue  # a rule answers the data's own question: under an objective with other outputs it says nothing
         if len(outputs[split]) != len(targets):
             raise StageFailed(f"the rule `{rule}` has {len(outputs[split])} outputs for the {len(targets)} examples of {split}")
         told[rule] = objective.metrics(outputs[split], targets)

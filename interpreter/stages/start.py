@@ -16,6 +16,7 @@ from interpreter.errors import DataMissing, StageFailed
 from interpreter.parts.optim.averages import evaluated
 from interpreter.run.record import Record
 from interpreter.stages.checkpoint import load, of_rule
+from interpreter.stages.diagnostics import hash_of
 from interpreter.stages.findings import few
 from interpreter.stages.work import Work
 
@@ -29,6 +30,7 @@ class Carried:
     source: str  # "random", the key of a stage, or "sha256:..."
     parts: tuple[str, ...]  # of "encoder", "head"
     why: str
+    encoder_hash: str = ""  # of the encoder as it was to be carried over
 
 
 def begin(work: Work, model: nn.Module, head_identity: str) -> Carried:
@@ -47,15 +49,16 @@ def begin(work: Work, model: nn.Module, head_identity: str) -> Carried:
     if start.get("new_channels") == "zero":
         weights = widened(model.state_dict(), weights)
     _put(model, {k: v for k, v in weights.items() if k.startswith("encoder.")}, "encoder.", where)
+    hashed = _hash_as(model, weights)
     if take == "encoder-only":
-        return Carried(source.key, ("encoder",), f"the encoder of {where}; never the head")
+        return Carried(source.key, ("encoder",), f"the encoder of {where}; never the head", hashed)
     same = checkpoint["head_identity"] == head_identity
     if take == "encoder" and not same:
-        return Carried(source.key, ("encoder",), f"the encoder of {where}; the head differs in settings or outputs")
+        return Carried(source.key, ("encoder",), f"the encoder of {where}; the head differs in settings or outputs", hashed)
     if take == "all" and not same:
         raise StageFailed(f"take: all, but the head of {where} differs in settings, outputs or what they mean")
     _put(model, {k: v for k, v in weights.items() if k.startswith("head.")}, "head.", where)
-    return Carried(source.key, ("encoder", "head"), f"the encoder and the head of {where}")
+    return Carried(source.key, ("encoder", "head"), f"the encoder and the head of {where}", hashed)
 
 
 def whole(model: nn.Module, path: Path, class_names: Sequence[str]) -> None:
@@ -132,15 +135,15 @@ def _from_file(work: Work, start: Mapping[str, Any], model: nn.Module) -> Carrie
     if not named:
         encoder = _without_classifier(encoder, model)
     _put(model, encoder, "encoder.", f"the file `{name}`")
-    source = f"sha256:{sha256}"
+    source, hashed = f"sha256:{sha256}", _hash_as(model, encoder)
     head = {k: v for k, v in content.items() if k.startswith("head.")} if named and take != "encoder-only" else {}
     misfit = _misfit(model, head, "head.")
     if take == "all" and misfit:
         raise StageFailed(f"take: all, but the head of the file `{name}` does not fit the model: {misfit}")
     if head and not misfit:
         _put(model, head, "head.", f"the file `{name}`")
-        return Carried(source, ("encoder", "head"), f"the encoder and the head of the file `{name}`")
-    return Carried(source, ("encoder",), f"the encoder of the file `{name}`; the head is random")
+        return Carried(source, ("encoder", "head"), f"the encoder and the head of the file `{name}`", hashed)
+    return Carried(source, ("encoder",), f"the encoder of the file `{name}`; the head is random", hashed)
 
 
 def _without_classifier(weights: Weights, model: nn.Module) -> dict[str, Tensor]:
@@ -158,6 +161,12 @@ def _put(model: nn.Module, weights: Weights, prefix: str, where: str) -> None:
         for name, tensor in model.state_dict().items():
             if name.startswith(prefix):
                 tensor.copy_(weights[name])
+
+
+def _hash_as(model: nn.Module, weights: Weights) -> str:
+    """The hash of the encoder in `weights`, its tensors in the kinds of numbers that `model` has them in."""
+    own = model.state_dict()
+    return hash_of({name: tensor.to(own[name].dtype) for name, tensor in weights.items() if name.startswith("encoder.")})
 
 
 def _misfit(model: nn.Module, weights: Weights, prefix: str) -> str:

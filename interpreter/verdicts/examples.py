@@ -22,19 +22,24 @@ from interpreter.plan.types import ArmPlan, EntryPlan, Plan
 from interpreter.project import Project
 from interpreter.spec.canonical import digest
 from interpreter.spec.claims import Claim, Side
-from interpreter.spec.measures import Measure
+from interpreter.spec.robustness import Scale
 from interpreter.verdicts.clusters import clusters
-from interpreter.verdicts.effective_robustness import LINES, effective_robustness
+from interpreter.verdicts.effective_robustness import Line, above_fitted, effective_robustness
 from interpreter.verdicts.history import History
+from interpreter.verdicts.mcnemar import mcnemar
 from interpreter.verdicts.measures import Reader
 from interpreter.verdicts.predictions import PER_EXAMPLE, Outputs, Recorded
 from interpreter.verdicts.readings import Metric, recorded_split
 from interpreter.verdicts.replicates import Keys, Replicates, replicates
 from interpreter.verdicts.resampling import DRAWS, Population, Resampled
+from interpreter.verdicts.robustness_lines import Judging, Model
 from interpreter.verdicts.types import Pair
 
 Floats = npt.NDArray[np.float64]
 
+_DRAWN_WITH = (
+    "the fitted line is drawn anew with the examples, which its models share with the arm; its models are taken as they are"
+)
 _TOLERANCE = 1e-4  # between a metric as recorded and as its predictions, kept in single precision, give it
 
 
@@ -119,11 +124,9 @@ class _Sums:
         self._columns: dict[tuple[int, tuple[str, ...]], list[Floats]] = {}
         self._terms: list[tuple[float, Callable[..., Floats], tuple[tuple[int, int], ...]]] = []
 
-    def add(self, weight: float, read: Sequence[_Read], measure: Measure) -> None:
-        """Add `weight` times the number that `read` gives to the statistic."""
-        robust = measure.effective_robustness
-        if robust is not None:
-            line = LINES[robust.line]
+    def add(self, weight: float, read: Sequence[_Read], line: Line | None = None) -> None:
+        """Add `weight` times the number that `read` gives to the statistic; with a line, how far above it."""
+        if line is not None:
             places = tuple(self._column(i, one) for i, one in enumerate(read))
             self._terms.append((weight, lambda a, b: effective_robustness(a, b, line), places))
             return
@@ -133,6 +136,18 @@ class _Sums:
             self._population(0, one.outputs.ids)[0] += weight * one.adds()
         else:
             self._terms.append((weight, of_mean, (self._column(0, one),)))
+
+    def add_fitted(self, weight: float, read: Sequence[_Read], models: Sequence[Sequence[_Read]], scale: Scale) -> None:
+        """Add `weight` times how far `read` is above the line through `models`, which is drawn anew with the examples."""
+        every = [read, *models]
+        places = tuple(self._column(i, one) for i in (0, 1) for one in (each[i] for each in every))
+        count = len(every)
+
+        def above(*means: Floats) -> Floats:
+            acc_in, acc_out = np.stack(means[:count], axis=-1), np.stack(means[count:], axis=-1)
+            return above_fitted(acc_in[..., 0], acc_out[..., 0], acc_in[..., 1:], acc_out[..., 1:], scale)
+
+        self._terms.append((weight, above, places))
 
     def _population(self, place: int, ids: tuple[str, ...]) -> list[Floats]:
         return self._columns.setdefault((place, ids), [np.zeros(len(ids))])
@@ -172,7 +187,9 @@ class _Examples:
         self.reader = Reader(plan, entry, history)
         self.recorded = Recorded(project)
         self.arms = {arm.name: arm for arm in entry.arms}
+        self.history = history
         self._off = 0.0  # how far, at most, predictions are from the measure they stand for
+        self._lines: dict[str, None] = {}  # what is done with fitted lines, in words
 
     def result(self, pairs: Sequence[Pair]) -> ExamplesResult:
         sides = (self.claim.left, self.claim.right)
@@ -192,8 +209,8 @@ class _Examples:
             self._comparable(read, pair.seed)
             kinds.add(tuple(one.outputs.ids for arm in (read[0] or read[1])[:1] for one in arm))
             for sign, side, arms in zip((1.0, -1.0), sides, read, strict=True):
-                for arm in arms:
-                    sums.add(sign / (len(pairs) * len(arms)), arm, self.entry.entry.measures[side.measure])
+                for (arm, _), one in zip(self._trials(side, pair.seed), arms, strict=bool(arms)):
+                    self._add(sums, sign / (len(pairs) * len(arms)), arm, one, side)
             # It takes examples as independent of each other, and weights as they are.
             tests += _mcnemar(read, pair.seed) if self.claim.over == "examples" and not self.claim.cluster else []
         resampled = sums.resampled(constant, int(digest(self.claim.hash)[:12], 16))
@@ -270,10 +287,47 @@ class _Examples:
     def _check(self, side: Side, arm: ArmPlan, place: int, read: Sequence[_Read]) -> None:
         """Compare what the predictions give with the measure itself, which may be smoothed, or a mean over epochs."""
         sums = _Sums("")
-        sums.add(1.0, read, self.entry.entry.measures[side.measure])
+        self._add(sums, 1.0, arm, read, side)
         given, value = sums.resampled(0.0, 0).value, self.reader.of(arm, side.measure)[place].value
         if value is not None:
             self._off = max(self._off, abs(given - value) / max(1.0, abs(value)))
+
+    def _add(self, sums: _Sums, weight: float, arm: ArmPlan, read: Sequence[_Read], side: Side) -> None:
+        """Add `weight` times the measure of one trial to `sums`."""
+        robust = self.entry.entry.measures[side.measure].effective_robustness
+        if robust is None:
+            sums.add(weight, read)
+            return
+        judging = self.reader.line(arm, robust)
+        if judging.line is None:
+            raise _Gate("not-run", judging.note)
+        models = self._models(judging)
+        if models is None:
+            sums.add(weight, read, judging.line)
+        else:
+            sums.add_fitted(weight, read, models, judging.line.scale)
+
+    def _models(self, judging: Judging) -> list[list[_Read]] | None:
+        """What was predicted by each model that the line is fitted to; None for a line that is not drawn with the examples."""
+        if not judging.models:
+            return None
+        found = [self._model(model) for model in judging.models]
+        kept = [read for read in found if read is not None]
+        fixed = len(kept) < len(found)
+        text = "the line is taken as it is: of some of its models no predictions are kept"
+        self._lines.setdefault(text if fixed else _DRAWN_WITH, None)
+        return None if fixed else kept
+
+    def _model(self, model: Model) -> list[_Read] | None:
+        read = []
+        for metric, key in zip(model.metrics, model.keys, strict=True):
+            split = recorded_split(self.plan.stages[key], metric)
+            self.recorded.expect(split, [trial.key_of(metric.stage) for trial in model.arm.trials])
+            outputs = self.recorded.outputs(key, split, 1)
+            if outputs is None or self.history.fact(key).epochs != 1:
+                return None
+            read.append(_Read(metric, outputs))
+        return read
 
     def _comparable(self, read: Sequence[list[list[_Read]]], seed: int) -> None:
         """Raises: _Gate where arms at one seed were not measured on the same examples with the same targets."""
@@ -315,6 +369,7 @@ class _Examples:
             notes.append("over examples the reference's own spread is left out")
         if self._off > _TOLERANCE:
             notes.append("predictions are those of the epoch the measure was read at, without smoothing or a mean over epochs")
+        notes += self._lines
         if tests:
             notes.append(f"McNemar's exact test: {'; '.join(tests)}")
         return notes
@@ -332,15 +387,8 @@ class _Examples:
 
 
 def _mcnemar(read: Sequence[list[list[_Read]]], seed: int) -> list[str]:
-    """McNemar's exact test of one pair of arms measured by accuracy, in words; [] for anything else.
-
-    Of the examples that only one side got right, as many should be the left's as the right's: a binomial with 1/2.
-    """
+    """McNemar's exact test of one pair of arms measured by accuracy, in words; [] for anything else."""
     if any(len(side) != 1 or len(side[0]) != 1 or side[0][0].metric.name != "accuracy" for side in read):
         return []
-    left, right = (side[0][0].adds() for side in read)
-    only_left, only_right = int((left > right).sum()), int((left < right).sum())
-    if not only_left + only_right:
-        return [f"seed {seed}: no example that only one side has right"]
-    p = stats.binomtest(only_left, only_left + only_right).pvalue
-    return [f"seed {seed}: {only_left} right on the left only, {only_right} on the right only, p = {p:.2g}"]
+    left, right = (side[0][0].adds() > 0 for side in read)
+    return [f"seed {seed}: {mcnemar(left, right).words}"]

@@ -9,10 +9,12 @@ import numpy as np
 
 from interpreter.plan.types import ArmPlan, EntryPlan, Plan
 from interpreter.spec.measures import EffectiveRobustness, Measure
+from interpreter.spec.robustness import FittedLine
 from interpreter.verdicts.curves import Curve, Found, at_epoch, length, read_blocks, summary
-from interpreter.verdicts.effective_robustness import LINES, effective_robustness, line_note
+from interpreter.verdicts.effective_robustness import effective_robustness, line_note
 from interpreter.verdicts.history import History
 from interpreter.verdicts.readings import Metric, last_fit, measured, metric_of, recorded_split, weights_chosen_on
+from interpreter.verdicts.robustness_lines import Judging, Model, keys_of, line_for, meant_by
 from interpreter.verdicts.types import MeasureValue
 
 _CHOOSING = frozenset({None, "best", "stable_min", "stable_max"})
@@ -33,6 +35,7 @@ class Reader:
     def __init__(self, plan: Plan, entry: EntryPlan, history: History) -> None:
         self.plan, self.entry, self.history = plan, entry, history
         self._found: dict[tuple[str, str], tuple[MeasureValue, ...]] = {}
+        self._models: dict[tuple[str, str, str], tuple[Model, ...]] = {}
 
     def metrics(self, arm: ArmPlan, measure: str) -> tuple[Metric, ...]:
         """The metrics that a measure is read off on an arm: one; of effective robustness (in, out); of phases and resources none.
@@ -161,7 +164,7 @@ class Reader:
         over = self.entry.entry.measures[name].over
         metrics = self.metrics(arm, name)
         (original, chosen_in, _), (shifted, chosen_out, _) = (self._read(arm, Measure(metric=str(m)), m) for m in metrics)
-        note = line_note(robust.line, robust.version)
+        judging = self.line(arm, robust)
         values = []
         for trial, acc_in, acc_out in zip(arm.trials, original, shifted, strict=True):
             stages = dict.fromkeys(metric.stage for metric in metrics)
@@ -171,19 +174,50 @@ class Reader:
                 read = zip(metrics, (acc_in, acc_out), strict=True)
                 notes = [f"{m.stage} recorded no {m}" for m, found in read if found.value is None and not found.notes]
                 notes += self._unlike(trial.key_of(metrics[0].stage), trial.key_of(metrics[1].stage))
-            notes += [*acc_in.notes, *acc_out.notes, *((note,) if note else ())]
+            notes += [*acc_in.notes, *acc_out.notes, *((judging.note,) if judging.note else ())]
             value = None
-            if acc_in.value is not None and acc_out.value is not None:
+            if acc_in.value is not None and acc_out.value is not None and judging.line is not None:
                 pair = np.array([acc_in.value]), np.array([acc_out.value])
-                value = float(effective_robustness(*pair, LINES[robust.line])[0])
+                value = float(effective_robustness(*pair, judging.line)[0])
             complete = all(fact.complete for fact in facts.values())
             chosen = (chosen_in or chosen_out) and value is not None
             told = "; ".join(dict.fromkeys(notes))
             values.append(MeasureValue(arm.name, trial.seed, name, _above(value, over), acc_out.epoch, chosen, complete, told))
         return tuple(values)
 
+    def line(self, arm: ArmPlan, robust: EffectiveRobustness) -> Judging:
+        """The line that `arm`, which has both accuracies, is judged by; a fitted one without the arm itself."""
+        if not isinstance(robust.line, FittedLine):
+            return replace(line_for(robust.line, (), frozenset()), note=line_note(robust.line, robust.version))
+        models = [
+            model for other in meant_by(robust.line, self.entry.arms) for model in self.models(other, robust.in_, robust.out)
+        ]
+        own = {model.keys for model in self.models(arm, robust.in_, robust.out)}
+        return line_for(robust.line, models, frozenset(own))
+
+    def models(self, arm: ArmPlan, in_: str, out: str) -> tuple[Model, ...]:
+        """The trials of `arm` as models with two accuracies; () where it lacks one of the metrics."""
+        if (arm.name, in_, out) not in self._models:
+            self._models[arm.name, in_, out] = self._trials(arm, in_, out)
+        return self._models[arm.name, in_, out]
+
+    def _trials(self, arm: ArmPlan, in_: str, out: str) -> tuple[Model, ...]:
+        original, shifted = metric_of(arm, in_), metric_of(arm, out)
+        if original is None or shifted is None or not arm.trials:
+            return ()
+        metrics = (original, shifted)
+        (acc_in, _, _), (acc_out, _, _) = (self._read(arm, Measure(metric=str(metric)), metric) for metric in metrics)
+        made = []
+        for place, keys in enumerate(keys_of(arm, metrics)):
+            complete = all(self.history.fact(key).complete for key in keys)
+            found = (acc_in[place].value, acc_out[place].value) if complete else (None, None)
+            made.append(Model(arm, place, metrics, keys, *found))
+        return tuple(made)
+
     def _unlike(self, key_in: str, key_out: str) -> list[str]:
-        """A note where the two accuracies are of unlike weights, else nothing."""
+        """A note where the two accuracies are of unlike weights, else nothing. What was imported together is of one model."""
+        if {self.plan.stages[key].kind for key in (key_in, key_out)} == {"import"}:
+            return []
         weights = [
             {(i.key, i.checkpoint) for i in stage.inputs} if stage.kind in ("evaluate", "combine") else stage.key
             for stage in (self.plan.stages[key_in], self.plan.stages[key_out])

@@ -149,7 +149,9 @@ def test_a_cut_file_is_told_at_every_length(folder):
     for cut in [1, 100, 4095, 4096, 5000, 8192, *range(10_000, len(whole), 5000), len(whole) - 1]:
         file.write_bytes(whole[:cut])
         said = refusal(folder)
-        assert ("is cut off" in said and f"{cut:,} bytes of {len(whole):,}" in said) or (cut < 8192 and "damaged one" in said), cut
+        assert ("is cut off" in said and f"{cut:,} bytes of {len(whole):,}" in said) or (cut < 8192 and "damaged one" in said), (
+            cut
+        )
         assert "copy or download it anew" in said
 
 
@@ -220,6 +222,13 @@ def test_what_does_not_add_up_is_told(folder, entries, n, words_):
         assert stored.n == n
         assert len(stored.odd) == len(words_)
         assert all(expected in said for expected, said in zip(words_, stored.odd, strict=True))
+
+
+def test_items_of_one_id_are_all_written_and_told(tmp_path):
+    assert write_items(tmp_path, [("x", b"{}"), ("y", b"{}"), ("x", b"{}")]) == 3
+    with StoredItems(tmp_path) as stored:
+        assert (stored.n, stored.ids) == (3, {1: "y", 2: "x"})
+        assert stored.odd == ["`id_to_idx` has 2 ids of 2 indices, and `num_examples` is 3"]
 
 
 @pytest.mark.parametrize("written", [b"five", b"-1", b"", None])

@@ -90,7 +90,7 @@ class _Told:
             (code, f"{split}: {len(items)} of {n} items {_LEFT_OUT[code]} and are left out: {_listed(items)}")
             for code, items in self.left_out.items()
         ]
-        for code, words, items in (
+        for code, what, items in (
             ("id-mismatch", "items have another id than `id_to_idx` says, and keep it", self.renamed),
             (
                 "far-ligand",
@@ -100,7 +100,7 @@ class _Told:
             ("no-occupancy", "complexes have atoms without a usable occupancy, which are taken as fully there", self.full),
         ):
             if items:
-                out.append((code, f"{split}: {len(items)} of {n} {words}: {_listed(items)}"))
+                out.append((code, f"{split}: {len(items)} of {n} {what}: {_listed(items)}"))
         return out
 
 

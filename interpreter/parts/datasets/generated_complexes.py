@@ -148,15 +148,17 @@ def item(number: int) -> tuple[str, bytes]:
     groups = _protein(dice, grown)
     frame, shift_A = rotations.haar(dice.take(3)), (dice.take(3) - 0.5) * 80
     ligand_xyz = ((grown @ frame.T) + shift_A).round(3)
-    for group in groups:
+    for number, group in enumerate(groups, start=1):
+        group.number = number
         group.xyz = ((group.xyz @ frame.T) + shift_A).round(3)
-    pocket = [group for group in groups if group.resname != "HOH" and _distances(group.xyz, ligand_xyz).min() <= POCKET_A]
+    hydrogens = (_hydrogens(ligand, grown) @ frame.T + shift_A).round(3)
+    whole = np.concatenate([ligand_xyz, hydrogens])
+    pocket = [group for group in groups if group.resname != "HOH" and _distances(group.xyz, whole).min() <= POCKET_A]
     affinity = BASE + _signal(*contacts(pocket, ligand_xyz, ligand.element)) + NOISE * dice.normal()
-    hydrogens = _hydrogens(ligand, grown) @ frame.T + shift_A
     content: dict[str, Any] = {
         "atoms_protein": _protein_table(name, groups),
         "atoms_pocket": _protein_table(name, pocket),
-        "atoms_ligand": _ligand_table(name, ligand, ligand_xyz, hydrogens.round(3)),
+        "atoms_ligand": _ligand_table(name, ligand, ligand_xyz, hydrogens),
         "bonds": {
             "columns": ["atom1", "atom2", "type"],
             "index": list(range(len(ligand.bonds))),
@@ -313,8 +315,8 @@ def _distances(a: Array, b: Array) -> Array:
 
 def _protein_table(name: str, groups: Sequence[residues.Group]) -> dict[str, Any]:
     rows = [
-        (number, group.resname, element, atom, *xyz)
-        for number, group in enumerate(groups, start=1)
+        (group.number, group.resname, element, atom, *xyz)
+        for group in groups
         for element, atom, xyz in zip(group.element, group.name, group.xyz.tolist(), strict=True)
     ]
     return _table(name, "A", rows)

@@ -1,4 +1,4 @@
-"""ATOM3D's items on disk, read and written: one LMDB folder a split, its items as JSON, its tables of atoms in "split" orientation.
+"""ATOM3D's items on disk, read and written: an LMDB folder a split, items as JSON, their tables of atoms in "split" orientation.
 
     b"0" ... b"N-1"              an item: JSON, compressed with gzip
     b"num_examples"              N in decimal digits
@@ -160,7 +160,10 @@ class StoredItems:
 
 
 def columns(item: Item, table: str, wanted: Sequence[str]) -> dict[str, list[Any]]:
-    """Some columns of a table of `item`, by name. Raises: BadItem when the table or one of them is not there, or rows are torn."""
+    """Some columns of a table of `item`, by name.
+
+    Raises: BadItem when the table or one of them is not there, or rows are torn.
+    """
     found = item.get(table)
     if found is None:
         raise BadItem("corrupt-item", f"no `{table}`")
@@ -215,7 +218,8 @@ def write_items(folder: Path, items: Iterable[tuple[str, bytes]]) -> int:
     for index, (name, text) in enumerate(items):
         stored[str(index).encode()] = gzip.compress(text, compresslevel=_LEVEL, mtime=0)
         id_to_idx[name] = index
-    stored[b"num_examples"] = str(len(id_to_idx)).encode()
+    n = len(stored)
+    stored[b"num_examples"] = str(n).encode()
     stored[b"serialization_format"] = FORMAT.encode()
     stored[b"id_to_idx"] = json.dumps(id_to_idx).encode()
     # A value takes whole pages, and the tree some more; a map that is larger than its content costs nothing on disk.
@@ -223,7 +227,7 @@ def write_items(folder: Path, items: Iterable[tuple[str, bytes]]) -> int:
     with lmdb.open(str(folder), map_size=room) as env, env.begin(write=True) as transaction:
         for key, value in stored.items():
             transaction.put(key, value)
-    return len(id_to_idx)
+    return n
 
 
 def _is_table(value: Any) -> bool:

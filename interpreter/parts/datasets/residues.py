@@ -37,6 +37,7 @@ class Group:
     name: list[str]
     element: list[str]
     xyz: Array  # (n, 3)
+    number: int = 0  # in its protein
 
     @property
     def heavy(self) -> NDArray[np.bool_]:

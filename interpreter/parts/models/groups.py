@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from interpreter.parts.contract import Model
+from interpreter.spec.members import alone
 
 HEAD = "head"
 
@@ -13,11 +14,11 @@ def groups(model: Model) -> dict[str, tuple[str, ...]]:
     A group of the encoder is one of its top-level children that has parameters (`conv1` of a cnn2d, `layer4` of a ResNet,
     `blocks` of a transformer), or a parameter that belongs to no child (`cls_token`). A child called `head` is
     "encoder.head", since "head" is the stage's. Every parameter is in exactly one group: one that several parts share is in
-    the first's.
+    the first's. Groups of several networks of one kind are those of one, with the parameters of all in each.
     """
     found: dict[str, list[str]] = {}
     for name, _ in model.named_parameters():  # tells a shared parameter once
-        part, _, below = name.partition(".")
+        part, _, below = alone(name).partition(".")
         child = below.partition(".")[0]
         group = HEAD if part == HEAD else f"encoder.{child}" if child == HEAD else child
         found.setdefault(group, []).append(name)

@@ -50,7 +50,8 @@ class Contrastive:
     """A contrastive objective. The stage's head is the projection: `head_settings` say which, and its outputs are the vectors."""
 
     views = 1
-    batchwise = True  # the loss compares the examples of a batch: outputs of several steps mean nothing together
+    head_groups = 1
+    batchwise = Contrast.batchwise  # outputs of several steps mean nothing together
     evaluated_views = 1  # of an image: where there are fewer, its one view is taken so often
 
     def __init__(self, config: Contrast, temperature: float) -> None:

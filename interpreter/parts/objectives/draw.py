@@ -22,21 +22,27 @@ class Drawn:
         self.outputs = one.outputs
         self.one, self.other, self.p = one, other, p
         self.chosen = one
+        self.head_groups = one.head_groups
+
+    def join(self, count: int, predict: str) -> None:
+        """Tell both of how many members the outputs are, and by which rule theirs become one."""
+        self.one.join(count, predict)
+        self.other.join(count, predict)
 
     def begin_step(self, luck: float) -> None:
         """Draw the objective of the step that begins. `luck`: a uniform number in [0, 1)."""
         self.chosen = self.one if luck < self.p else self.other
 
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """The mean loss of a batch, by the objective drawn. Shape: (B, K), (B,) -> ()."""
+        """The mean loss of a batch, by the objective drawn. Shape: as of `classification`."""
         return self.chosen.loss(outputs, targets)
 
     def combined(self, outputs: torch.Tensor) -> torch.Tensor:
-        """The outputs as they are: there is one model."""
-        return outputs
+        """What is predicted, the same by both. Shape: (N, K) or (N, M, K) -> (N, K)."""
+        return self.one.combined(outputs)
 
     def metrics(self, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
-        """Every metric over a whole split, with the expected loss. Shape: (N, K), (N,)."""
+        """Every metric over a whole split, with the expected loss. Shape: as of `classification`."""
         return self._expected(self.one.metrics(outputs, targets), self.other.metrics(outputs, targets))
 
     def tables(self, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, Any]:

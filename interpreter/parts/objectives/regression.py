@@ -23,6 +23,7 @@ class NumberError:
 
     views = 1
     head_settings = None
+    head_groups = 1
     batchwise = False
 
     def __init__(self, config: Regression, outputs: int) -> None:

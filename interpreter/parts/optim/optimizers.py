@@ -39,6 +39,11 @@ def build(schedule: Schedule, model: nn.Module, phases: Sequence[PhaseOf] = ()) 
 
     Raises: StageFailed when `lr_times` does not name the model's groups, or a phase decays weights where the optimizer can't.
     """
+    return of_groups(schedule, groups(model, schedule, phases), phases)
+
+
+def of_groups(schedule: Schedule, made: list[dict[str, Any]], phases: Sequence[PhaseOf] = ()) -> torch.optim.Optimizer:
+    """The optimizer over groups that were `made` by `groups`, or stand for such. Raises: StageFailed as `build` does."""
     config = schedule.optimizer
     options: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
@@ -48,7 +53,6 @@ def build(schedule: Schedule, model: nn.Module, phases: Sequence[PhaseOf] = ()) 
         del options["weight_decay"]  # torch's has none
         if any(phase.weight_decay for phase in phases):
             raise StageFailed("a phase gives a `weight_decay`, and rprop has none")
-    made = groups(model, schedule, phases)
     for group in made:
         own = phases[group["phase"]].lr if phases else None
         group["lr"] = (schedule.peak_lr() if own is None else own) * group["times"]

@@ -58,6 +58,7 @@ class Model(Component):
     input_dims: ClassVar[int | None] = None  # 2 for images, 3 for volumes; None takes any
     weightless: ClassVar[frozenset[str]] = frozenset()  # settings that decide no parameter's name or shape
     flattens: ClassVar[bool] = False  # True: examples of another size have other parameters
+    joint: ClassVar[bool] = False  # True: made of several networks, each of which gives outputs for an example
 
     def misfit(self, shape: tuple[int, ...]) -> str:
         """Why an example of `shape` does not fit, or "" when it does."""
@@ -79,26 +80,43 @@ class Model(Component):
         """How many features come out, where the settings alone decide it; None where the input does too, or a library."""
         return None
 
+    def networks(self) -> int:
+        """How many networks give outputs for an example, side by side."""
+        return 1
+
+    def orders(self) -> int:
+        """How many orders training examples are seen in: one, or one for each network."""
+        return 1
+
 
 class Objective(Component):
     """What is minimized, and which metrics come of it."""
 
     task: ClassVar[str]  # the DataFacts.task it takes
-    metrics: ClassVar[tuple[str, ...]]  # every metric it logs on a split, `loss` included
+    metrics: ClassVar[tuple[str, ...]]  # those it logs on a split whatever its settings, `loss` first
     views: ClassVar[int] = 1  # of an example, whose features the head takes side by side
+    batchwise: ClassVar[bool] = False  # True: the loss compares the examples of a batch with one another
 
     def misfit(self, data: Dataset) -> str:
         """Why it can't be minimized on `data`, said of the objective ("wants ..."), or "" when it can."""
         found = data.facts().task
         return "" if found == self.task else f"wants a {self.task} target, and this dataset's is {found}"
 
+    def logged(self) -> tuple[str, ...]:
+        """Every metric it logs on a split with these settings, `loss` included."""
+        return self.metrics
+
     def own_head(self) -> tuple[dict[str, Any], int] | None:
-        """Settings of a head that the objective brings in place of the stage's, and its number of outputs; None: it brings none."""
+        """Settings of a head that the objective brings in place of the stage's, and how many outputs; None: it brings none."""
         return None
+
+    def head_groups(self) -> int:
+        """Equal parts that the features are cut into, each with a head of its own; 1: one head for all."""
+        return 1
 
     def model_misfit(self, model: Model) -> str:
         """Why it can't be minimized with `model`, said of the model ("is ..."), or "" when it can."""
-        return ""
+        return f"is made of several networks (`{model.type}`), and `{self.type}` is for one" if model.joint else ""
 
 
 def _typed(value: Any) -> Any:

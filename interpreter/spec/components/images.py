@@ -236,6 +236,7 @@ class Wrn28(Model):
 class Joint(Model):
     """What networks made of other networks share: examples must fit the inner one."""
 
+    joint: ClassVar[bool] = True
     nested: ClassVar[Mapping[str, str]] = {"of": "models"}
     weightless: ClassVar[frozenset[str]] = frozenset({"of"})  # which is asked itself
 
@@ -255,6 +256,25 @@ class Joint(Model):
         """As of the inner network, for each of its copies."""
         return self.of.features()
 
+    def draws(self) -> tuple[int, ...]:
+        """For each network the number of the random weights that it, or its head, begins with: equal ones begin equal.
+
+        Number 0 are those that the inner network has, with the same seed, when it is trained alone.
+        """
+        raise NotImplementedError
+
+    def prediction(self) -> str:
+        """The rule by which the networks' predictions become one, `mean_probability` or `geometric_mean`."""
+        raise NotImplementedError
+
+    def one_set(self) -> bool:
+        """Whether all of them are one network, seen as often."""
+        return False
+
+    def networks(self) -> int:
+        """How many networks give outputs for an example, each by a head of its own."""
+        return len(self.draws())
+
 
 class Ensemble(Joint):
     """Several networks of one kind trained in one fit, each with a head of its own; the objective's `members` says on what.
@@ -272,11 +292,13 @@ class Ensemble(Joint):
     init: Literal["own", "shared"] = "own"
     """Whether each member starts from random weights of its own, or all from the same."""
     order: Literal["shared", "own"] = "shared"
-    """Whether members see the same batches, with the same augmentation, or each its own order."""
+    """Whether members see the same batches, with the same augmentation, or each its own order. The first member's own is that of
+    a network trained alone. Then `train/` has no common prediction to measure, only the loss and `member_accuracy`."""
     predict: Literal["mean_probability", "geometric_mean"] = "mean_probability"
     """How members' predictions become one: arithmetic mean of probabilities, or geometric mean, renormalized."""
     passes: Literal["vectorized", "serial"] = "vectorized"
-    """All members in one pass, or one after the other: the same up to rounding."""
+    """All members in one pass, or one after the other: the same up to rounding. Networks that can't be run in one pass are run
+    one after the other, which a finding says; and so is the one network of `share: all`."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Ensemble:
@@ -287,6 +309,23 @@ class Ensemble(Joint):
         if self.share == "all" and self.order == "own":
             raise ValueError("`share: all` has one set of weights and one order: leave `order` out")
         return self
+
+    def draws(self) -> tuple[int, ...]:
+        """Weights of its own for each member, or the same for all."""
+        own = self.init == "own" and self.share == "none"
+        return tuple(range(self.members)) if own else (0,) * self.members
+
+    def prediction(self) -> str:
+        """As `predict` says."""
+        return self.predict
+
+    def one_set(self) -> bool:
+        """Whether `share` is `all`."""
+        return self.share == "all"
+
+    def orders(self) -> int:
+        """One for each member with `order: own`."""
+        return self.members if self.order == "own" else 1
 
 
 class Interpensemble(Joint):
@@ -306,6 +345,14 @@ class Interpensemble(Joint):
     stays within its half."""
     predict: Literal["mean_probability", "geometric_mean"] = "mean_probability"
     """How the narrow networks' predictions become one."""
+
+    def draws(self) -> tuple[int, ...]:
+        """Weights of its own for the wide network, which is the first, and for each of the narrow ones."""
+        return tuple(range(1 + self.groups**2))
+
+    def prediction(self) -> str:
+        """As `predict` says of the narrow networks."""
+        return self.predict
 
     @model_validator(mode="after")
     def _cut(self) -> Interpensemble:

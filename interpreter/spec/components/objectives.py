@@ -13,6 +13,7 @@ from interpreter.spec.components.models import Width
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+MEMBER_METRICS = ("member_accuracy", "disagreement")
 Members = Literal["mean_of_losses", "sum_of_losses", "loss_of_mean_probability", "loss_of_mean_logit"]
 
 
@@ -25,10 +26,10 @@ class Classification(Objective):
     type: Literal["classification"] = "classification"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of each target spread evenly over all classes, in the loss only: `nll` is always without."""
-    members: Members | None = since(1, None, neutral=None, built=False)
+    members: Members | None = since(1, None, neutral=None)
     """What a joint ensemble minimizes. The sum of its members' losses is the same as training them apart; of the mean, each
     member gets a share of the gradient, at full weight decay. Must be said for an `ensemble`, and only there."""
-    groups: Annotated[int, Field(ge=1)] = since(1, 1, neutral=1, built=False)
+    groups: Annotated[int, Field(ge=1)] = since(1, 1, neutral=1)
     """Equal parts that the features of one network are cut into, each with a head of its own; the loss is the mean over the
     parts' losses (a mean-field loss). 1 is the usual loss."""
 
@@ -38,6 +39,14 @@ class Classification(Objective):
             raise ValueError("`members` is for an ensemble, and `groups` for the features of one network: give one")
         return self
 
+    def logged(self) -> tuple[str, ...]:
+        """Its metrics, and of an ensemble also the members' mean accuracy and how often two of them disagree."""
+        return self.metrics if self.members is None else (*self.metrics, *MEMBER_METRICS)
+
+    def head_groups(self) -> int:
+        """The parts that features are cut into."""
+        return self.groups
+
     def model_misfit(self, model: Model) -> str:
         """Why it can't be minimized with `model`, said of the model, or ""."""
         if model.type == "interpensemble":
@@ -46,6 +55,8 @@ class Classification(Objective):
             return "is an ensemble, and the objective doesn't say what it minimizes: `members: sum_of_losses`, or another rule"
         if model.type != "ensemble" and self.members is not None:
             return f"is one network (`{model.type}`), and the objective's `members: {self.members}` is for an ensemble"
+        if model.orders() > 1 and self.members in ("loss_of_mean_probability", "loss_of_mean_logit"):
+            return f"gives each member examples of its own (`order: own`), which `members: {self.members}` has no mean over"
         features = model.features()
         if features is not None and features % self.groups:
             return f"has {features} features, which the objective's `groups: {self.groups}` does not divide"
@@ -77,7 +88,17 @@ class Draw(Objective):
                 raise ValueError(
                     f"`{name}` is a {getattr(self, name).type}, and steps are drawn between `classification` objectives"
                 )
+        if self.one.head_groups() != self.other.head_groups():
+            raise ValueError("`one` and `other` are minimized with one head: give both the same `groups`")
         return self
+
+    def logged(self) -> tuple[str, ...]:
+        """As of either: both are for the same model."""
+        return self.one.logged()
+
+    def head_groups(self) -> int:
+        """As of either."""
+        return self.one.head_groups()
 
     def model_misfit(self, model: Model) -> str:
         """Why either can't be minimized with `model`, said of the model, or ""."""
@@ -124,6 +145,7 @@ class Contrast(Objective):
 
     task: ClassVar[str] = "classification"
     metrics: ClassVar[tuple[str, ...]] = ("loss",)
+    batchwise: ClassVar[bool] = True
 
     projection: Projection = Projection()
     """The projection between features and loss: {hidden: 2048, out: 128}."""

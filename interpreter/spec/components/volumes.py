@@ -292,7 +292,7 @@ class Atom3dLba(Scored):
 
     generated: ClassVar[bool] = True
     # Of the 400 serialized items, one after the other: sha256, first 40 hex digits.
-    embedded_fingerprint: ClassVar[str] = "8c691d9a61032d3509c2d74b1d6b9da85b4b56ae"
+    embedded_fingerprint: ClassVar[str] = "a8c495e5eff75b54926bee52a43676b573677dcb"
 
     type: Literal["atom3d_lba"] = "atom3d_lba"
     source: SourceName

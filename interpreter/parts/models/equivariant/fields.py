@@ -65,13 +65,14 @@ def fourier(field: Field, grid: str, samples: int) -> tuple[Floats, Floats]:
     """
     cubic = grid == "thomson_cube"
     if field.kind == "regular":
-        # A field's value at g is its product with the matrix elements of g, each order weighted by sqrt(2l + 1).
-        points = grids.rotations(samples, cubic)
-        values = [np.stack([wigner(order, *point).T.ravel() for point in points]) for order, _, _ in field.orders()]
+        # The value at a rotation: matrix elements of each order l, weighted by sqrt(2l + 1).
+        angles = grids.rotations(samples, cubic)
+        values = [np.sqrt(2 * order + 1) * np.stack([wigner(order, *each).T.ravel() for each in angles]) for order, *_ in field.orders()]
     else:
+        # The weights are escnn's: harmonics of each order have norm 1 at a point, so that no order outweighs another.
         points = grids.directions(samples, cubic)
-        values = [harmonics(order, points) for order, _, _ in field.orders()]
-    to = np.concatenate([np.sqrt(2 * order + 1) * value for order, value in enumerate(values)], axis=1)
+        values = [harmonics(order, points) for order, *_ in field.orders()]
+    to = np.concatenate(values, axis=1)
     to /= np.linalg.norm(to, axis=1, keepdims=True)
     back = np.linalg.solve(to.T @ to + _RIDGE * np.eye(field.size), to.T)
     to.setflags(write=False)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from interpreter.parts.models.equivariant.fields import Field, fourier
+
+
+CACHED = 2**18  # numbers: a megabyte, of single precision, which is in a processor's cache at once
 
 
 def leaky_hardshrink(x: torch.Tensor) -> torch.Tensor:
@@ -34,13 +39,52 @@ class Sampled(nn.Module):
         for name, matrix in zip(("to_samples", "from_samples"), fourier(field, grid, samples), strict=True):
             self.register_buffer(name, torch.tensor(matrix, dtype=torch.get_default_dtype()), persistent=False)
 
-    def sampled(self, x: torch.Tensor) -> torch.Tensor:
-        """Coefficients to samples. Shape: (B, F * size, X, Y, Z) -> (B, F, samples, X * Y * Z)."""
-        return torch.matmul(self.to_samples, x.reshape(len(x), -1, self.field.size, x[0, 0].numel()))
+    def per_field(self, x: torch.Tensor) -> torch.Tensor:
+        """Maps of single fields. Shape: (B, F * size, X, Y, Z) -> (B * F, size, X * Y * Z)."""
+        return x.reshape(-1, self.field.size, x[0, 0].numel())
 
-    def transformed(self, samples: torch.Tensor, sides: tuple[int, ...]) -> torch.Tensor:
-        """Samples to coefficients. Shape: (B, F, samples, X * Y * Z) -> (B, F * size, X, Y, Z)."""
-        return torch.matmul(self.from_samples, samples).reshape(len(samples), -1, *sides)
+
+class _Pointwise(torch.autograd.Function):
+    """Coefficients to samples, a function, and back to coefficients, voxels a share at a time.
+
+    Samples are many times the coefficients. Of a share they stay in the processor's cache, and nothing of them is kept for the
+    gradient, which finds them anew: that is cheaper than to write and read them.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: torch.Tensor, to: torch.Tensor, back: torch.Tensor, function: Callable[[torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
+        ctx.save_for_backward(x, to, back)
+        ctx.function = function
+        out = torch.empty_like(x)
+        for share in shares(x, len(to)):
+            out[share] = torch.matmul(back, function(torch.matmul(to, x[share])))
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x, to, back = ctx.saved_tensors
+        out = torch.empty_like(x)
+        for share in shares(x, len(to)):
+            samples = torch.matmul(to, x[share]).requires_grad_()
+            with torch.enable_grad():
+                values = ctx.function(samples)
+            (of_samples,) = torch.autograd.grad(values, samples, torch.matmul(back.T, slope[share]))
+            out[share] = torch.matmul(to.T, of_samples)
+        return out, None, None, None
+
+
+def shares(x: torch.Tensor, samples: int) -> Iterator[tuple[slice, slice, slice]]:
+    """Index expressions of parts of x (N, size, V), which together are all of it; on a processor with few samples each."""
+    n, _, voxels = x.shape
+    most = CACHED if x.device.type == "cpu" else max(1, n * voxels * samples)
+    width = max(1, min(voxels, most // samples))
+    height = max(1, most // (samples * width)) if width == voxels else 1
+    for i in range(0, n, height):
+        for j in range(0, voxels, width):
+            yield slice(i, i + height), slice(None), slice(j, j + width)
 
 
 class FourierPointwise(Sampled):
@@ -57,7 +101,9 @@ class FourierPointwise(Sampled):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The map, nonlinear."""
-        return self.transformed(FUNCTIONS[self.function](self.sampled(x)), x.shape[2:])
+        function = FUNCTIONS[self.function]
+        out: torch.Tensor = _Pointwise.apply(self.per_field(x), self.to_samples, self.from_samples, function)
+        return out.view(x.shape)
 
 
 class Gate(nn.Module):

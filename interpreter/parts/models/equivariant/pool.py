@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.autograd.function import once_differentiable
 
+from interpreter.parts.models.equivariant.extreme import compiled_for, extreme, given_back, picked
 from interpreter.parts.models.equivariant.fields import Field
-from interpreter.parts.models.equivariant.nonlinear import Sampled
+from interpreter.parts.models.equivariant.nonlinear import CACHED, Sampled
 
 _REACH = 4  # standard deviations
+_LEAST_ROWS = 16  # of a product of matrices: with fewer it would read more than it computes
 
 
 class FieldPool(Sampled):
@@ -30,30 +36,67 @@ class FieldPool(Sampled):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The pooled map."""
-        halves = tuple(side // 2 for side in x.shape[2:])
+        sides, halves = x.shape[2:], tuple(side // 2 for side in x.shape[2:])
+        thinner = 1 if self.by == "extreme" else 0
+        blurs = [
+            torch.tensor(blur(side - thinner, half, self.sigma_voxels, self.centered), dtype=x.dtype, device=x.device)
+            for side, half in zip(sides, halves, strict=True)
+        ]
         if self.by == "average":
-            return self._blurred(x, halves)
-        samples = self.sampled(x).unflatten(-1, x.shape[2:])
-        for axis in (-3, -2, -1):
-            samples = extreme(samples, axis)
-        return self.transformed(self._blurred(samples, halves).flatten(3), halves)
-
-    def _blurred(self, x: torch.Tensor, halves: tuple[int, ...]) -> torch.Tensor:
-        # A Gaussian is a product of three: one matrix an axis, rather than one kernel of all three.
-        *_, a, b, c = x.shape
-        first, second, third = (
-            torch.tensor(blur(side, half, self.sigma_voxels, self.centered), dtype=x.dtype, device=x.device)
-            for side, half in zip((a, b, c), halves, strict=True)
-        )
-        x = torch.matmul(first, x.flatten(-2)).unflatten(-1, (b, c))
-        return torch.matmul(torch.matmul(second, x), third.T)
+            return blurred(x, blurs)
+        fields = self.per_field(x).unflatten(-1, sides)
+        if compiled_for(x):
+            samples = _ExtremeSamples.apply(fields, self.to_samples, *blurs)
+        else:
+            samples = blurred(extreme(torch.matmul(self.to_samples, fields.flatten(2)).unflatten(-1, sides)), blurs)
+        return torch.matmul(self.from_samples, samples.flatten(2)).view(*x.shape[:2], *halves)
 
 
-def extreme(x: torch.Tensor, axis: int) -> torch.Tensor:
-    """Of each two neighbours along an axis the one larger in absolute value; of +v and -v, +v. One shorter along the axis."""
-    n = x.shape[axis] - 1
-    a, b = x.narrow(axis, 0, n), x.narrow(axis, 1, n)
-    return torch.where((a + b >= 0) == (a >= b), a, b)
+class _ExtremeSamples(torch.autograd.Function):
+    """Coefficients (N, size, X, Y, Z) to samples, their extremes, blurred; a share at a time, as `_Pointwise` does."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, to: torch.Tensor, *blurs: torch.Tensor) -> torch.Tensor:
+        sides = x.shape[2:]
+        out = x.new_empty((len(x), len(to), *(len(each) for each in blurs)))
+        choices = []
+        for maps, rows in _shares(x, len(to)):
+            samples = torch.matmul(to[rows], x[maps].flatten(2)).unflatten(-1, sides)
+            samples, choice = picked(samples, ctx.needs_input_grad[0])
+            out[maps, rows] = blurred(samples, blurs)
+            choices.append(choice)
+        if ctx.needs_input_grad[0]:
+            ctx.save_for_backward(to, *blurs, *choices)
+            ctx.shape = x.shape
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        to, first, second, third, *choices = ctx.saved_tensors
+        n, size, *sides = ctx.shape
+        out = slope.new_zeros((n, size, math.prod(sides)))
+        for (maps, rows), choice in zip(_shares(out.unflatten(-1, sides), len(to)), choices, strict=True):
+            of_extremes = blurred(slope[maps, rows], (first.T, second.T, third.T))
+            out[maps] += torch.matmul(to[rows].T, given_back(of_extremes, choice, sides).flatten(2))
+        return out.view(ctx.shape), *[None] * 4
+
+
+def _shares(x: torch.Tensor, samples: int) -> Iterator[tuple[slice, slice]]:
+    """Which maps of x (N, size, X, Y, Z), and which of their samples, to do at a time."""
+    voxels = x[0, 0].numel()
+    height = max(_LEAST_ROWS, CACHED // voxels)
+    together = max(1, height // samples)
+    for i in range(0, len(x), together):
+        for j in range(0, samples, height):
+            yield slice(i, i + together), slice(j, j + height)
+
+
+def blurred(x: torch.Tensor, blurs: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Each axis times its matrix: a Gaussian is a product of three. Shape: (..., X, Y, Z) -> (..., X', Y', Z')."""
+    first, second, third = blurs
+    x = torch.matmul(first, x.flatten(-2)).unflatten(-1, x.shape[-2:])
+    return torch.matmul(torch.matmul(second, x), third.T)
 
 
 @cache

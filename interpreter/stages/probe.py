@@ -1,0 +1,349 @@
+"""A probe: a head on the frozen encoder of each of several checkpoints of a fit, and which of them is best.
+
+Encoders never change, so features are computed once and kept (see `feeding`), and all heads take their steps together (see
+`heads`). Every head begins with the same weights and sees the same examples in the same order, those of a fit on the same data
+whose encoder is frozen: candidates differ in nothing but their encoders. Rules that mean the same file share one head.
+
+The pick is the candidate whose head reached the best value of `pick.best`, in the earliest of its epochs that has it; of equal
+candidates the one whose checkpoint is the earliest, or the latest, as `pick.ties` says. Its encoder and the head of that epoch
+are `checkpoints/picked.pt`.
+
+At the end of an epoch, in this order: events (synced), the checkpoint of all heads, removal of the one before. So a probe that was
+interrupted goes on from its last epoch, with the same bits on the CPU.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from interpreter.errors import StageFailed
+from interpreter.parts import random
+from interpreter.run.events import effective, read_events
+from interpreter.run.record import Record, now
+from interpreter.spec.canonical import canonical
+from interpreter.spec.components.schedules import Schedule
+from interpreter.stages import checkpoint as checkpoints
+from interpreter.stages import probed, rules
+from interpreter.stages.batches import steps_of
+from interpreter.stages.feeding import Feed, Frozen
+from interpreter.stages.heads import Stack, State, separable, why_in_turn
+from interpreter.stages.judging import Progress, check_splits, judge, lower_is_better, stops
+from interpreter.stages.memory import rss_mb
+from interpreter.stages.module import drawing, head_of, model_of, objective_of
+from interpreter.stages.orders import Orders
+from interpreter.stages.outputs import TABLE_LIMIT, small_tables
+from interpreter.stages.predictions import Predictions
+from interpreter.stages.work import Event, Stopped, Work, data_events, finding, table_events
+
+RUNNING_LIMIT = 5_000_000  # training outputs of a head kept for an epoch's running metrics: numbers, not bytes
+PICKED = "picked.pt"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A checkpoint that is looked at, by the name of its rule, and which head is on its encoder."""
+
+    at: str  # "epoch-900", "best", "last"
+    head: int
+    frozen: Frozen
+
+
+class Probe:
+    """One attempt at a probe."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.settings: Mapping[str, Any] = work.stage.settings
+        self.schedule: Mapping[str, Any] = self.settings["schedule"]
+        self.pick: Mapping[str, Any] = self.settings["pick"]
+        self.data = work.data()
+        self.objective = objective_of(self.settings, self.data)
+        self.model = model_of(self.settings, self.data, self.objective, work.stage.seed)
+        self.device = work.fabric().device
+        further = [name for name in self.data.splits if name not in ("train", "val", "test")]
+        self.splits = [name for name in ("train", "val", *further) if name in self.data.splits]
+        check_splits(self.data.splits, self.splits, self.pick["best"], "")
+        self._streams()
+        self.candidates = self._candidates()
+        self.frozen = list(dict.fromkeys(candidate.frozen for candidate in self.candidates))
+        self.feed = Feed(work, self.data, self.model, self.frozen, self._drawn)
+        size, counts = self.schedule["batch_size"], self.orders.counts(self.schedule["epochs"])
+        self.steps = [steps_of(n, size, bool(self.schedule["drop_last"])) for n in counts]
+        if not all(self.steps):
+            raise StageFailed(f"no whole batch of {size} in {min(counts)} training examples")
+        self.epoch = self.step = 0
+        self.progress = [Progress() for _ in self.frozen]
+        self.ended = [""] * len(self.frozen)  # why a head takes no part any more
+        self.best_heads: list[State] = [{} for _ in self.frozen]
+
+    def _streams(self) -> None:
+        """Derive the random streams as a fit does, so that a fit with a frozen encoder has the same ones."""
+        seed, drawn = self.work.stage.seed, self.settings["streams"]
+        of = (drawn["data"], drawn["occurrence"])
+        self.orders = Orders(self.data, random.derive(seed, "order", *of))
+        self._drawn = {"augment": random.derive(seed, "augment", *of), "evaluate": random.derive(seed, "evaluate", *of)}
+        self._luck = drawing(self.objective, random.derive(seed, "draw", *of))
+        self._dropout = (seed, "dropout", canonical(self.settings["model"]), drawn["occurrence"])
+
+    def _candidates(self) -> list[Candidate]:
+        found: list[Candidate] = []
+        heads: dict[Frozen, int] = {}
+        for source in self.work.stage.inputs:
+            if source.role == "weights":
+                path = checkpoints.of_rule(Record.of(self.work.project, source.key), source.checkpoint)
+                frozen = Frozen.of(source.key, path)
+                found.append(Candidate(source.checkpoint, heads.setdefault(frozen, len(heads)), frozen))
+        return found
+
+    def run(self) -> int:
+        """Train all heads, pick, and write DONE; returns the epochs reached.
+
+        Raises: Stopped at a safe point when asked to; StageFailed; Fenced; OSError.
+        """
+        try:
+            self._resume_or_begin()
+            while self.epoch < self.schedule["epochs"] and not all(self.ended):
+                if self.work.stop():
+                    raise Stopped(self.epoch)
+                self._epoch()
+            self._finish()
+        finally:
+            self.feed.close()
+        return self.epoch
+
+    def _resume_or_begin(self) -> None:
+        began, work = time.perf_counter(), self.work
+        found, refused = checkpoints.newest(work.record, work.events.size())
+        if found is not None and found["encoders"] != [frozen.hash for frozen in self.frozen]:
+            found, refused = None, [*refused, "the heads so far are on encoders that have been made anew since"]
+        self.epoch = found["epoch"] + 1 if found else 0
+        work.events.write({"kind": "attempt", "resume_epoch": self.epoch, "t": now()})
+        self.feed.prepare(self.splits, self.epoch)
+        self.features_s: float | None = round(time.perf_counter() - began, 4)
+        self._stack()
+        said: list[Event] = []
+        if found is None:
+            why = f"the encoders of {', '.join(candidate.at for candidate in self.candidates)}, frozen; the heads are random"
+            said.append({"kind": "start", "epoch": 0, "from": self.candidates[0].frozen.fit, "carried": ["encoder"], "why": why})
+            said += data_events(self.data, self.settings["data"]["type"])
+            said += rules.baseline_events(rules.on_splits(self.data, self.objective, self.splits))
+            said += [finding(0, code, text, "note") for code, text in self.feed.findings]
+            if self._in_turn and len(self.frozen) > 1:
+                said.append(finding(0, "heads-in-turn", f"heads are trained one after the other: {self._in_turn}", "note"))
+            said += probed.of_shared(self.candidates)
+        else:
+            self.step, self.ended, self.best_heads = found["step"], list(found["ended"]), list(found["best_heads"])
+            self.progress = [Progress(**progress) for progress in found["progress"]]
+            for stack, state in zip(self.stacks, found["stacks"], strict=True):
+                stack.load(state)
+        said += [finding(self.epoch, code, text) for code, text in work.notes]
+        said += [finding(self.epoch, "checkpoint-refused", text) for text in refused]
+        work.events.write(*said)
+
+    def _stack(self) -> None:
+        """Make the heads: one stack of all, or where that can't be, as many as there are heads."""
+        self._in_turn = why_in_turn(self.model.head, Schedule.model_validate(dict(self.schedule)), self.feed.ndim)
+        stacked = not self._in_turn
+        sizes = [len(self.frozen)] if stacked else [1] * len(self.frozen)
+        alike = stacked and separable(self.objective, self.data.splits["train"].targets[:64])
+        made = (self.model, self.objective, self.schedule, self.steps)
+        self.stacks = [Stack(*made, size, device=self.device, stacked=stacked, separable=alike) for size in sizes]
+        self._spans = [range(len(self.frozen))] if stacked else [range(place, place + 1) for place in range(len(self.frozen))]
+
+    def _epoch(self) -> None:
+        epoch, began = self.epoch, time.perf_counter()
+        metrics = self._train(epoch)
+        train_seconds = time.perf_counter() - began
+        for split in self.splits[1:] if self.splits[0] == "train" else self.splits:
+            targets = self.data.splits[split].targets
+            for head, outputs in enumerate(self._evaluated(split, epoch)):
+                found = self.objective.metrics(outputs, targets)
+                metrics[head] |= {f"{split}/{name}": value for name, value in found.items()}
+        said: list[Event] = []
+        active = [head for head, why in enumerate(self.ended) if not why]
+        for head in active:
+            said += self._judge(head, epoch, metrics[head])
+        rates = self.stacks[active[0]].rates.now() if len(self.stacks) > 1 else self.stacks[0].rates.now()
+        for span, stack in zip(self._spans, self.stacks, strict=True):
+            if self._in_turn and span[0] in active:
+                stack.rates.observe(metrics[span[0]])
+        resources = {"seconds": round(time.perf_counter() - began, 4), "it_per_s": round(self.steps[epoch] / train_seconds, 3)}
+        resources |= {"rss_mb": round(rss_mb(), 1)} | ({} if self.features_s is None else {"features_s": self.features_s})
+        self.features_s = None
+        line: Event = {"kind": "epoch", "epoch": epoch, "t": now(), "step": self.step, "examples": self._examples, "metrics": {}}
+        lead = self._lead()
+        if lead is not None:
+            best = self.progress[lead.head].best or {}
+            line |= {"best": {**best, "at": lead.at}, "lead": {best["metric"]: metrics[lead.head][best["metric"]]}}
+        line |= {"rates": rates, "phase": 0, "resources": resources}
+        told: list[Event] = [
+            {"kind": "probe", "epoch": epoch, "at": candidate.at, "metrics": metrics[candidate.head]}
+            for candidate in self.candidates
+            if candidate.head in active
+        ]
+        offset = self.work.events.write(line, *told, *said)
+        self.epoch = epoch + 1
+        self._save(offset)
+
+    def _train(self, epoch: int) -> list[dict[str, float]]:
+        """Train all heads for an epoch; returns metrics of each, "train/loss" and those of its outputs as they were made."""
+        for stack in self.stacks:
+            stack.begin_epoch(random.derive(*self._dropout, epoch, 0))
+        order, steps, device = self.orders.of(epoch), self.steps[epoch], self.device
+        running = len(order) * self.objective.outputs * self.model.members <= RUNNING_LIMIT and not self.objective.batchwise
+        total = torch.zeros(len(self.frozen), dtype=torch.float64)
+        outputs: list[Tensor] = []
+        targets: list[Tensor] = []
+        self._examples = 0
+        for number, (features, y) in enumerate(self.feed.train(order, epoch)):
+            if self._luck is not None:
+                self._luck(epoch, number)
+            x, on_device = features.to(device, non_blocking=True), y.to(device, non_blocking=True)
+            made = []
+            for span, stack in zip(self._spans, self.stacks, strict=True):
+                out, losses = stack.step(x[span.start : span.stop], on_device, self.step, each=not running)
+                if losses is not None:
+                    total[span.start : span.stop] += losses.double().cpu() * len(y)
+                made.append(out)
+            if running:
+                outputs.append(torch.cat(made))
+                targets.append(y)
+            self._examples += len(y)
+            self.step += 1
+            self.work.attempt.at = (epoch, number + 1, steps)
+        self.feed.check()
+        if not running:
+            return [{"train/loss": float(value) / self._examples} for value in total]
+        every, known = torch.cat(outputs, dim=1).float().cpu(), torch.cat(targets)
+        found = [self.objective.metrics(one, known) for one in every]
+        if not self.stacks[0].separable:
+            found = [{**of, "loss": float(value) / self._examples} for of, value in zip(found, total, strict=True)]
+        return [{f"train/{name}": value for name, value in of.items()} for of in found]
+
+    def _evaluated(self, split: str, epoch: int, heads: Sequence[State] | None = None) -> Tensor:
+        """Outputs for a split after `epoch`, by the heads as they are, or by others. Shape: (S, N, outputs) on the CPU."""
+        parts = []
+        for features in self.feed.evaluated(split, epoch):
+            x, made = features.to(self.device, non_blocking=True), []
+            for span, stack in zip(self._spans, self.stacks, strict=True):
+                own = x[span.start : span.stop]
+                made.append(stack.outputs(own) if heads is None else stack.with_heads([heads[i] for i in span], own))
+            parts.append(torch.cat(made))
+        return self.feed.mean_over_poses(split, torch.cat(parts, dim=1)).float().cpu()
+
+    def _judge(self, head: int, epoch: int, metrics: Mapping[str, float]) -> list[Event]:
+        """Whether the epoch is a head's best, and whether it is its last."""
+        progress = self.progress[head]
+        if judge(progress, epoch, metrics, self.pick["best"], self.schedule):
+            span, stack = next((s, t) for s, t in zip(self._spans, self.stacks, strict=True) if head in s)
+            self.best_heads[head] = stack.head(head - span.start)
+        self.ended[head] = stops(progress, self.schedule)
+        if math.isfinite(metrics["train/loss"]):
+            return []
+        self.ended[head] = "no longer finite"
+        at = next(candidate.at for candidate in self.candidates if candidate.head == head)
+        text = f"train/loss of the head on {at} is {metrics['train/loss']} in epoch {epoch + 1}: it is not trained on"
+        return [finding(epoch, "non-finite-loss", text, "error")]
+
+    def _lead(self) -> Candidate | None:
+        """The candidate that would be picked now; None while there is no number."""
+        return probed.picked(self.candidates, self.progress, self.pick)
+
+    def _save(self, offset: int) -> None:
+        """Write the checkpoint of the epoch just finished, then remove the one before."""
+        content = {
+            "format": 1,
+            "key": self.work.stage.key,
+            "attempt": self.work.attempt.number,
+            "epoch": self.epoch - 1,
+            "step": self.step,
+            "encoders": [frozen.hash for frozen in self.frozen],
+            "stacks": [stack.state() for stack in self.stacks],
+            "best_heads": self.best_heads,
+            "progress": [asdict(progress) for progress in self.progress],
+            "ended": self.ended,
+            "best": None,  # of a probe no other epoch's file is ever needed
+            "event_offset": offset,
+            "predictions": [],
+        }
+        checkpoints.save(self.work, content)
+        checkpoints.prune(self.work, {self.epoch - 1})
+
+    def _finish(self) -> None:
+        """Pick, keep what was picked, say what the candidates show, write DONE."""
+        pick = self._lead()
+        if pick is None:
+            raise StageFailed(
+                f"{self.pick['best']} was never a finite number, so no checkpoint can be picked",
+                hint="a smaller learning rate, clipping or a warm-up",
+            )
+        best = self.progress[pick.head].best
+        assert best is not None
+        reached, lines = self.epoch, effective(read_events(self.work.record.events).lines)
+        said = probed.of_spread(self.candidates, self.progress, self.pick)
+        said += rules.of_rules(lines, best["metric"], best["value"], lower_is_better(best["metric"]), reached)
+        segments: list[str] = []
+        if "val" in self.splits:
+            outputs = {head: self._best_outputs(head) for head in probed.ranked(self.candidates, self.progress, self.pick)}
+            said += probed.of_outputs(self.candidates, outputs, self.data.splits["val"].targets, self.objective, self.pick, reached)
+            own = outputs[pick.head]
+            tables = small_tables(self.objective.tables(own, self.data.splits["val"].targets), TABLE_LIMIT)
+            said += table_events(tables, best["epoch"], "val")
+            mode = "none" if self.work.project.execution.keep_predictions == "none" else "best"
+            predictions = Predictions(self.work, "val", mode, [])
+            predictions.targets(self.data.splits["val"])
+            predictions.add(best["epoch"], self.objective.combined(own), is_best=True)
+            segments = predictions.segments
+        why = "early stopping" if "early stopping" in self.ended and reached < self.schedule["epochs"] else "planned epochs"
+        told = probed.candidate_events(self.candidates, self.progress, pick, reached)
+        self._keep(pick, best["epoch"])
+        end: Event = {"kind": "end", "epoch": reached, "planned": self.schedule["epochs"], "reached": reached, "why": why}
+        self.work.events.write(*said, *told, end)
+        self.work.finish(
+            {
+                "planned_epochs": self.schedule["epochs"],
+                "epochs": reached,
+                "best": {**best, "checkpoint": PICKED},
+                "last": None,
+                "picked": {"at": pick.at, "epoch": best["epoch"], "checkpoint": PICKED},
+                "candidates": [{k: v for k, v in line.items() if k not in ("kind", "reached")} for line in told],
+                "predictions": {"val": segments} if segments else {},
+                "why": why,
+            }
+        )
+
+    def _best_outputs(self, head: int) -> Tensor:
+        """Outputs of one head for val, at its best epoch. Shape: (N, outputs)."""
+        best = self.progress[head].best
+        assert best is not None
+        heads = [state or self.best_heads[head] for state in self.best_heads]
+        return self._evaluated("val", best["epoch"], heads)[head]
+
+    def _keep(self, pick: Candidate, epoch: int) -> None:
+        """Write the checkpoint of the encoder and the head that were picked, for what comes after the probe."""
+        encoder = checkpoints.weights(pick.frozen.path)
+        meant = (self.objective.outputs, self.data.target_space, self.objective.head_groups)
+        content = {
+            "format": 1,
+            "key": self.work.stage.key,
+            "attempt": self.work.attempt.number,
+            "epoch": epoch,
+            "at": pick.at,
+            "model": {k: v for k, v in encoder.items() if k.startswith("encoder.")} | self.best_heads[pick.head],
+            "averages": None,
+            "head_identity": checkpoints.head_identity(head_of(self.settings, self.objective), *meant),
+            "class_names": list(self.data.class_names),
+        }
+        self.work.write(self.work.record.checkpoints / PICKED, lambda file: torch.save(content, file))
+
+
+def run_probe(work: Work) -> int:
+    """Do a probe; returns the epochs reached. Raises: Stopped, StageFailed, Fenced, OSError."""
+    return Probe(work).run()

@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 
 .PHONY: demo test lint bench fuzz docs clean help
 help:
-	@echo "make demo    install, run specs/2026-11-22-digits.yaml, write and name its report"
+	@echo "make demo    install, run specs/2026-11-22-digits.yaml and, at laptop size, specs/2024-06-28.yaml; write and name their reports"
 	@echo "make test    all tests"
 	@echo "make lint    format, rules, types, layers, import budget"
 	@echo "make bench   timings, side by side with the usual ways; written to bench/results.json"
@@ -23,6 +23,7 @@ $(READY): pyproject.toml constraints.txt requirements-no-deps.txt
 
 demo: $(READY)
 	@$(BIN)/expt run specs/2026-11-22-digits.yaml
+	@$(BIN)/expt run specs/2024-06-28.yaml --profile laptop
 
 test: $(READY)
 	@$(BIN)/python -m pytest

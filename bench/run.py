@@ -33,7 +33,18 @@ class Line:
         return None if not self.theirs else self.ours / self.theirs
 
 
-PARTS = ("shell.py", "language.py", "sweep.py", "database.py", "step_overhead.py", "schedules.py", "voxels.py", "memory.py")
+PARTS = (
+    "shell.py",
+    "language.py",
+    "sweep.py",
+    "database.py",
+    "step_overhead.py",
+    "schedules.py",
+    "voxels.py",
+    "equivariant.py",
+    "ensemble.py",
+    "memory.py",
+)
 
 
 def main() -> None:

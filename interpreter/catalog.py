@@ -118,7 +118,13 @@ LINES: tuple[Line, ...] = (
         "interpreter.parts.models.ensemble:build",
         "several networks of one kind trained in one fit",
     ),
-    Line("model", "interpensemble", f"{_IMAGES}:Interpensemble", "", "a wide network and the narrow ones inside it"),
+    Line(
+        "model",
+        "interpensemble",
+        f"{_IMAGES}:Interpensemble",
+        "interpreter.parts.models.interpensemble:build",
+        "a wide network and the narrow ones inside it",
+    ),
     Line(
         "model",
         "cnn3d",
@@ -172,14 +178,14 @@ LINES: tuple[Line, ...] = (
         "objective",
         "interpensemble_mix",
         f"{_OBJECTIVES}:InterpensembleMix",
-        "",
+        "interpreter.parts.objectives.interpensemble_mix:build",
         "a mixture of the wide network's loss and the narrow ones'",
     ),
     Line(
         "objective",
         "interpensemble_draw",
         f"{_OBJECTIVES}:InterpensembleDraw",
-        "",
+        "interpreter.parts.objectives.interpensemble_draw:build",
         "at each step the wide network's loss or the narrow ones', at random",
     ),
 )

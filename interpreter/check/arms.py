@@ -40,9 +40,11 @@ class Arms:
         """Every arm that can be read, by full name."""
         if not isinstance(self.node, Mapping) or not self.node.items:
             place = self.node.place if self.node else self.place
-            self.problems.add(
-                Problem("missing-key", "`arms` is missing: an entry compares arms", place, "arms", "a mapping of names")
+            text, hint = (
+                "`arms` is missing: an entry compares arms",
+                "an entry without arms is a note: it has `notes`, and nothing to be run or measured",
             )
+            self.problems.add(Problem("missing-key", text, place, "arms", "a mapping of names", hint=hint))
             return {}
         found = {arm.name: arm for name in self.node.items for arm in self.named(name, self.node.keys[name])}
         trials = sum(max(map(len, arm.seeds.values()), default=0) for arm in found.values())

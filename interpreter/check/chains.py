@@ -147,14 +147,15 @@ class Chains:
                 self._kept(rule, fitted, place)
                 if len(self.problems.found) > told:
                     break  # one checkpoint that isn't kept tells what is wrong with a range of them
-            return replace(stage, at=tuple(rules), model=fitted.model, model_name=fitted.model_name, model_place=stage.place)
-        if stage.kind == "score" and fitted.objective is not None and fitted.objective.task == "regression":
-            text = f"`{stage.name}` scores by the probability of the true class, and `{fitted.name}` predicts numbers"
-            self.problems.add(Problem("objective-misfit", text, place, self.path, hint="score after a fit over classes"))
-        probed = any(s.kind == "probe" for s in before[before.index(fitted) :])
+            models = {"model": fitted.model, "model_name": fitted.model_name, "model_place": stage.place}
+            return self._scored(replace(stage, at=tuple(rules), **models))
+        probed = [s for s in before[before.index(fitted) :] if s.kind == "probe"]
         rule = stage.checkpoint or ("picked" if probed else fitted.onward)
-        if not probed:
-            self._same_classes(stage, fitted, place)
+        measured = probed[-1] if rule == "picked" else fitted
+        if stage.kind == "score" and measured.objective is not None and measured.objective.task == "regression":
+            text = f"`{stage.name}` scores by the probability of the true class, and `{measured.name}` predicts numbers"
+            self.problems.add(Problem("objective-misfit", text, place, self.path, hint="score after a fit over classes"))
+        self._same_classes(stage, measured, place)
         self._kept(rule, fitted, place)
         return replace(stage, checkpoint=rule)
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping as MappingType
 from typing import TYPE_CHECKING
 
-from interpreter.check.stages import called
+from interpreter.check.stages import called as called_as
+from interpreter.check.sweeps import MAX_POINTS
 from interpreter.check.types import CheckedArm, CheckedStage, Combined, Imported
 from interpreter.errors import Place, Problem, Severity
 from interpreter.source.nodes import Mapping, Scalar, place_of
 from interpreter.spec.base import Config
 from interpreter.spec.combined import Combine, groups_of
 from interpreter.spec.components.contract import Dataset
-from interpreter.spec.imported import Import, ImportFacts, look
+from interpreter.spec.imported import Import, ImportFacts, folder_of, look, point_labels, unseen
 from interpreter.spec.names import did_you_mean, own_arm_ref
+from interpreter.spec.points import POINT, called
 
 if TYPE_CHECKING:
     from interpreter.check.arms import Arms
@@ -84,38 +88,84 @@ def combined_arm(form: Config, name: str, node: Mapping, place: Place, arms: Arm
 
 
 def imported_arm(form: Config, name: str, node: Mapping, place: Place, arms: Arms) -> list[CheckedArm]:
-    """The arm that `import` makes: one trial for each seed that the files tell apart."""
+    """The arm that `import` makes, or its points: one trial for each seed that the files tell apart, a point for each model."""
     assert isinstance(form, Import)
-    path = f"arms.{name}"
-    root = arms.stages.trees.library.project.root
+    files = _files(form, name, node, arms)
+    parts = form.parts()
+    on = {stage: _measured_on(part, node, stage if form.splits else "", f"arms.{name}", arms) for stage, part in parts.items()}
+    if files is None:
+        return []
+    labels = _labels(form, files, name, node, arms)
+    if labels is None:
+        return []
+    found = []
+    for model, label in labels.items():
+        chain = tuple(
+            CheckedStage(stage, "import", place, *on[stage], part=part.split, imported=Imported(part, files, model), written=node)
+            for stage, part in parts.items()
+        )
+        factors = {POINT: label} if model else {}
+        full = f"{name}[{called(factors)}]" if factors else name
+        seeds = dict.fromkeys(parts, tuple(sorted(files)))
+        found.append(CheckedArm(full, arms.entry_id, chain, form.baseline, seeds, (), place, name, factors))
+    return found
+
+
+def _files(form: Import, name: str, node: Mapping, arms: Arms) -> dict[int, tuple[str, ImportFacts]] | None:
+    """For each seed the file and what is in it; None where something is wrong with one that is here."""
+    root = folder_of(arms.stages.trees.library.project, form.from_ or "")
     files: dict[int, tuple[str, ImportFacts]] = {}
     wrong = False
     for seed, file in form.files.items():
-        facts = look(root / file, form)
+        here = root is not None and (root / file).exists()
+        facts = look(root / file, form) if root is not None else unseen(file, form)
         step = "import" if seed is None else ("import", str(seed))
         where = place_of(node, (step,) if isinstance(step, str) else step)
-        absent = not (root / file).exists()
+        said = f"`{file}` of the source `{form.from_}`" if form.from_ else f"`{file}`"
         for problem in facts.problems:
-            severity = Severity.WARNING if absent else Severity.ERROR
-            hint = "it plans as blocked" if absent else ""
+            severity = Severity.ERROR if here else Severity.WARNING
+            hint = "" if here else "it plans as blocked"
+            if form.from_ and root is None:
+                hint = f"it plans as blocked; name its folder in expt.toml: [data] {form.from_} = ..."
             arms.problems.add(
-                Problem("bad-import", f"`{file}` {problem}", where, f"{path}.import", got=file, hint=hint, severity=severity)
+                Problem("bad-import", f"{said} {problem}", where, f"arms.{name}.import", got=file, hint=hint, severity=severity)
             )
-            wrong = wrong or not absent
+            wrong = wrong or here
         for each in [seed] if seed is not None else facts.seeds or (0,):
             files[each] = (file, facts)
-    data, data_name = _measured_on(form, node, path, arms)
-    if wrong:
-        return []
-    read = Imported(form, files)
-    stage = CheckedStage("import", "import", place, data, data_name, part=form.split, imported=read, written=node)
-    seeds = tuple(sorted(files))
-    return [CheckedArm(name, arms.entry_id, (stage,), form.baseline, {"import": seeds}, (), place, name)]
+    return None if wrong else files
 
 
-def _measured_on(form: Import, node: Mapping, path: str, arms: Arms) -> tuple[Dataset | None, str]:
-    below = node.get("data")
+def _labels(
+    form: Import, files: MappingType[int, tuple[str, ImportFacts]], name: str, node: Mapping, arms: Arms
+) -> dict[str, str] | None:
+    """The name of each model, and what its point is called; "" for the only one. None with what is wrong."""
+    models = form.asked or next(iter(files.values()))[1].models
+    if form.each is None or not models:
+        return {"": ""}  # of a file that is not here, nobody knows its models
+    where, path = place_of(node, ("each",)), f"arms.{name}.each"
+    if len(models) > MAX_POINTS:
+        text = f"`{form.each_name}` tells {len(models):,} models apart"
+        arms.problems.add(Problem("sweep-too-large", text, where, path, f"at most {MAX_POINTS:,}"))
+        return None
+    labels = point_labels(models)
+    alike = Counter(labels.values())
+    for model, label in labels.items():
+        if not label or alike[label] > 1:
+            text = f"`{model}` can't be told from other points by a label: it would be `{label}`"
+            arms.problems.add(Problem("bad-import", text, where, path, got=model, hint="rename it in the file"))
+            return None
+    return labels
+
+
+def _measured_on(form: Import, node: Mapping, split: str, path: str, arms: Arms) -> tuple[Dataset | None, str]:
+    of, dotted = node, f"{path}.data"
+    if split:
+        below = node.get("splits")
+        inner = below.get(split) if isinstance(below, Mapping) else None
+        of, dotted = (inner if isinstance(inner, Mapping) else node), f"{path}.splits.{split}.data"
+    below = of.get("data")
     if form.data is None or not isinstance(below, Scalar):
         return None, ""
-    data = arms.stages.component("datasets", below, arms.root, f"{path}.data")
-    return (data if isinstance(data, Dataset) else None), called(below)
+    data = arms.stages.component("datasets", below, arms.root, dotted)
+    return (data if isinstance(data, Dataset) else None), called_as(below)

@@ -11,6 +11,7 @@ from collections.abc import Mapping as MappingType
 from interpreter.check.claims import Claims
 from interpreter.check.design import design_notes
 from interpreter.check.metrics import measure_of
+from interpreter.check.robustness import fitted_line
 from interpreter.check.sides import Scope, Select
 from interpreter.check.types import CheckedArm
 from interpreter.check.views import read_charts, read_tables
@@ -119,6 +120,8 @@ class Entries:
             if whys and all(whys):
                 place = place_of(item, ("metric",))
                 self.problems.add(Problem("unknown-metric", whys[0], place, f"measures.{name}.metric", got=measure.metric or ""))
+            if measure.effective_robustness is not None and isinstance(item, Mapping):
+                fitted_line(measure.effective_robustness, item, f"measures.{name}", arms, self.problems)
             if measure.at is not None:
                 self._at(name, measure.at, made, place_of(item, ("at",)))
 

@@ -12,7 +12,7 @@ from interpreter.errors import Place, Problem, Problems, Severity
 from interpreter.source.nodes import Mapping, Scalar
 from interpreter.spec.library import Library
 from interpreter.spec.names import ArmRef, did_you_mean
-from interpreter.spec.page import KINDS, PageText
+from interpreter.spec.page import KINDS, PageText, is_note
 
 
 def check_page(library: Library, page: PageText, profile: str = "", seeds: int | None = None) -> CheckedPage:
@@ -62,8 +62,10 @@ class Checker:
         entries = page.tree.items["entries"]
         assert isinstance(entries, Mapping)
         arms = self._arms_of(page, name, node)
-        own = arms.all()
-        self._unused_stages(arms, own)
+        own: dict[str, CheckedArm] = {}
+        if not is_note(node):
+            own = arms.all()
+            self._unused_stages(arms, own)
         foreign: dict[str, CheckedArm] = {}
 
         def select(ref: ArmRef, place: Place) -> list[tuple[str, CheckedArm]] | None:
@@ -82,7 +84,9 @@ class Checker:
 
         entry = Entries(self.library, page, self.problems).read(name, node, entries.keys[name], own, arms.names(), select)
         self._profiles(arms, node)
-        check_assumed(node, arms.root, self.trees, page, self.problems)
+        # What a notebook does not tell is of the full scale: a profile may have put another dataset in its place.
+        whole = self.trees.root(page, node, "", required=False) if self.profile else arms.root
+        check_assumed(node, whole, self.trees, page, self.problems)
         for what, arm in {w: a for a in own.values() for s in a.chain for w in s.unbuilt}.items():
             place = arms.stages.unbuilt.get(what, arm.place)
             where = place if place.file == page.file else arm.place
@@ -94,7 +98,7 @@ class Checker:
         """What reads the arms of entry `name`, made once."""
         entry_id = f"{page.date}/{name}"
         if entry_id not in self._arms:
-            root = self.trees.root(page, node, self.profile, required=True)
+            root = self.trees.root(page, node, self.profile, required=not is_note(node))
             if self.seeds is not None:
                 place = node.keys.get("seeds", node.place)
                 root = root.put("seeds", Scalar(place, self.seeds, str(self.seeds)), place)
@@ -140,7 +144,7 @@ class Checker:
             return None
         profiles = found[1].get("profiles")
         known = list(profiles.items) if isinstance(profiles, Mapping) else []
-        if self.profile and self.profile not in known:
+        if self.profile and self.profile not in known and not is_note(found[1]):
             text = f"`{ref.date}/{ref.entry}` has no profile `{self.profile}`, and a profile carries through references"
             hint = did_you_mean(self.profile, known) if known else "give that entry one, be it empty: {laptop: {}}"
             self.problems.add(Problem("unknown-profile", text, place, got=str(ref), hint=hint))

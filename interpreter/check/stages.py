@@ -24,7 +24,7 @@ from interpreter.spec.stages import At, Keep, Pick
 from interpreter.spec.typed import read, wrong_type
 
 T = TypeVar("T", bound=Config)
-_RUNS = ("fit", "evaluate", "score")  # kinds of stages that this release can run; probes are checked and planned
+_RUNS = ("fit", "evaluate", "score", "probe")  # kinds of stages that this release can run
 
 
 class Stages:
@@ -188,7 +188,9 @@ class Stages:
         assert isinstance(form, WrittenProbe)
         data, objective = parts["data"], parts["probe"]
         assert isinstance(data, Dataset) and isinstance(objective, Objective)
-        at = form.at
+        at, scores = form.at, self._scores(data, node, "data", path)
+        if scores is None:
+            return None
         stage = CheckedStage(
             name,
             "probe",
@@ -202,6 +204,8 @@ class Stages:
             at=(at,) if isinstance(at, str) else () if isinstance(at, At) else tuple(at),
             at_range=at if isinstance(at, At) else None,
             pick=form.pick or Pick(),
+            views=form.views,
+            scores=scores,
             unbuilt=self._unbuilt("probe", parts, node),
         )
         fits_together(stage, node, path, self.problems)

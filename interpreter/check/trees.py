@@ -193,6 +193,7 @@ class Trees:
             if part is not None:
                 whole = self.component(plural, part, root, other_page)
                 if whole is not None:
+                    whole = self._written_out(plural, whole, root, other_page)
                     whole = _absolute(whole, ("subset", "scored_by", "result"), f"{ref.date}/{ref.entry}")
                     stage = stage.put(key, whole, stage.keys[key])
         return _absolute(stage, ("start", "from"), f"{ref.date}/{ref.entry}")
@@ -230,6 +231,21 @@ class Trees:
         merged = None if below is None else merge(below, node.without("extends"))
         assert merged is None or isinstance(merged, Mapping)
         return merged
+
+    def _written_out(self, plural: str, node: Mapping, root: Mapping, page: PageText, trail: tuple[Place, ...] = ()) -> Mapping:
+        """`node` of another page with the components that it names inside, which mean what they mean there, written out."""
+        named = node.get("type")
+        kind = KINDS[plural]
+        if plural == "schedules" or not isinstance(named, Scalar) or catalog.find(kind, named.text) is None:
+            return node  # a schedule names nothing, and a type that isn't there is told where it is read
+        if node.place in trail or len(trail) >= MAX_INSIDE:
+            return node  # inside itself: told likewise
+        for key, below in catalog.config_class(kind, named.text).nested.items():
+            part = node.get(key)
+            whole = self.component(below, part, root, page) if part is not None else None
+            if whole is not None:
+                node = node.put(key, self._written_out(below, whole, root, page, (*trail, node.place)), node.keys[key])
+        return node
 
     def _named(self, plural: str, node: Scalar, root: Mapping, page: PageText, trail: tuple[str, ...]) -> Mapping | None:
         name = node.text
@@ -283,7 +299,8 @@ class Trees:
                     },
                     dict.fromkeys(KINDS, node.place),
                 )
-                return self.component(plural, other.components[plural][ref.name], root, other, (*trail, node.text))
+                found = self.component(plural, other.components[plural][ref.name], root, other, (*trail, node.text))
+                return None if found is None else self._written_out(plural, found, root, other)
         names = [n for other in self.library.dated(ref.date) for n in other.components[plural]]
         self.problems.add(
             Problem(

@@ -50,7 +50,8 @@ class Imported:
     """Results made elsewhere: the settings they are read by, and for each seed the file and what is known of it."""
 
     settings: Import
-    files: Mapping[int, tuple[str, ImportFacts]]  # seed -> path from the project's root, and what is in it
+    files: Mapping[int, tuple[str, ImportFacts]]  # seed -> path in the project or a source, and what is in it
+    model: str = ""  # the one of several models in it, by its name there
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ class CheckedStage:
     at: tuple[str, ...] = ()  # probe: the checkpoints it looks at
     at_range: At | None = None  # probe: a range of them, until the chain has written it out
     pick: Pick | None = None
+    views: int | None = None  # probe: augmented views of an example that are kept; None: each epoch augments anew
     replicates: int = 1
     scores: tuple[Scores, ...] = ()  # what subsets of the data are chosen by
     imported: Imported | None = None

@@ -8,6 +8,7 @@ from collections.abc import Mapping as MappingType
 from typing import TypeVar
 
 from interpreter.check.metrics import metric_of
+from interpreter.check.robustness import nobody
 from interpreter.check.sides import Scope
 from interpreter.check.types import CheckedArm
 from interpreter.errors import Place, Problem, Problems
@@ -16,6 +17,7 @@ from interpreter.spec.claims import Claim
 from interpreter.spec.names import did_you_mean, own_arm_ref
 from interpreter.spec.page import check_names
 from interpreter.spec.points import picks
+from interpreter.spec.robustness import FittedLine
 from interpreter.spec.typed import read, wrong_type
 from interpreter.spec.views import AnyChart, AnyTable, Chart, SqlChart, SqlTable, Table
 
@@ -105,8 +107,38 @@ class _Views:
             self._known(asked, self.node.get("y"), arms, metrics=False)
             if not asked and not self.scope.measures:
                 self._nothing("the entry has no measures", "kind")
+        elif chart.kind == "robustness":
+            self._robustness(chart, arms)
         elif chart.kind == "forest" and not claims:
             self._nothing("the entry expects nothing: a forest shows the effects of claims", "kind")
+
+    def _robustness(self, chart: Chart, arms: list[CheckedArm]) -> None:
+        """Both accuracies must be of some arm, and lines and families mean arms that are there."""
+        for key, text in (("in", chart.in_), ("out", chart.out)):
+            if text is not None and text not in self.scope.measures:
+                self._one(text, self._place(key), arms, metrics=True)
+            elif text is not None:
+                self._wrong("unknown-metric", f"`{text}` is a measure, and a metric is drawn", self._place(key), text, ())
+        lines = self.node.get("lines")
+        for index, line in enumerate(chart.lines):
+            if isinstance(line, FittedLine):
+                self._fitted(line, lines, index)
+        families = self.node.get("families")
+        for family, texts in chart.families.items():
+            below = families.get(family) if isinstance(families, Mapping) else None
+            self._meant(texts, below, f"families.{family}")
+
+    def _fitted(self, line: FittedLine, lines: Node | None, index: int) -> None:
+        written = lines.items[index] if isinstance(lines, Sequence) else None
+        self._meant(line.to, written.get("to") if isinstance(written, Mapping) else None, f"lines.{index}.to")
+
+    def _meant(self, texts: list[str], below: Node | None, path: str) -> None:
+        places = [item.place for item in below.items] if isinstance(below, Sequence) else [self.node.place] * len(texts)
+        for text, place in zip(texts, places, strict=True):
+            if why := nobody(text, self.scope.arms.values()):
+                self.problems.add(
+                    Problem("unknown-arm", why, place, f"{self.path}.{path}", got=text, hint=did_you_mean(text, self.scope.names))
+                )
 
     def table(self, table: Table) -> None:
         """A table's columns, and what stands in its cells, must be there."""
@@ -125,7 +157,7 @@ class _Views:
             if table.columns != "arm":
                 self._factor(table.columns, self._place("columns"), arms)
             assert table.cell is not None
-            self._cell(table.cell, arms)
+            self._cell(table.cell, arms, stage if dot else "")
             return
         self._known(table.columns, self.node.get("columns"), arms, metrics=True)
         try:
@@ -134,7 +166,8 @@ class _Views:
             text = f"this format can't be filled in: {error}"
             self.problems.add(Problem("bad-format", text, self._place("format"), self.path, "fields mean, ci, sd, n, min, max"))
 
-    def _cell(self, cell: str, arms: list[CheckedArm]) -> None:
+    def _cell(self, cell: str, arms: list[CheckedArm], probe: str = "") -> None:
+        """What stands in a cell must be there; of each checkpoint of a `probe` there are only the metrics that it measures."""
         place = self._place("cell")
         try:
             fields = [name for _, name, _, _ in string.Formatter().parse(cell) if name is not None]
@@ -142,7 +175,16 @@ class _Views:
             self.problems.add(Problem("bad-format", f"this cell can't be filled in: {error}", place, self.path))
             return
         for name in fields:
-            if name not in ("epoch", "n"):
+            if name in ("epoch", "n"):
+                continue
+            if probe and name in self.scope.measures:
+                text = f"`{name}` is read off what `{probe}` picked, and a row is for each checkpoint it looked at"
+                hint = "a metric of the probe, such as val/accuracy"
+                self.problems.add(Problem("unknown-metric", text, place, self.path, got=name, hint=hint))
+            elif probe and "/" in name:
+                probing = [arm for arm in arms if any(s.name == probe and s.kind == "probe" for s in arm.chain)]
+                self._one(f"{probe}.{name.removeprefix(probe + '.')}", place, probing, metrics=True)
+            else:
                 self._one(name, place, arms, metrics=True)
 
     def _arms(self, asked: list[str] | None) -> list[CheckedArm]:

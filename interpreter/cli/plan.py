@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     print_plan(session.plan, forecasts, shutil.get_terminal_size((_WIDE, 0)).columns)
     for entry in session.plan.entries:
         trials = sum(len(arm.trials) for arm in entry.arms)
-        print(f"{entry.id}: {len(entry.arms)} arms, {trials} trials")
+        print(f"{entry.id}: {f'{len(entry.arms)} arms, {trials} trials' if entry.arms else 'a note, nothing to run'}")
     for line in deep.table(uses, facts):
         print(line)
     if not refused and any(use.request is not None and use.request.key not in facts for use in uses):
@@ -70,6 +70,8 @@ def _as_json(item: Forecast, known: Mapping[str, Facts | None]) -> dict[str, Any
 def print_plan(plan: Plan, forecasts: list[Forecast], width: int) -> None:
     """The plan as a table of at most `width` columns: what happens to the stages of a sweep for one reason is one line."""
     print(f"{plan.page}{f' at profile {plan.profile}' if plan.profile else ''}: {len(forecasts)} stages")
+    if not forecasts:
+        return
     rows = [("stage", "arms", "seeds", "epochs", "what", "why", "key"), *table(plan, forecasts)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     spare = width - sum(widths) - 2 * len(widths)

@@ -18,7 +18,7 @@ from interpreter import catalog
 from interpreter.errors import StageFailed
 from interpreter.parts.contract import Data, Model, Objective
 from interpreter.parts.datasets.curriculum import with_subset
-from interpreter.parts.models.head import build_head, heads_of_groups, heads_of_members
+from interpreter.parts.models.head import build_head, heads_of_branches, heads_of_groups, heads_of_members
 from interpreter.parts.optim import optimizers, rate
 from interpreter.parts.random import derive
 from interpreter.spec.base import Config, identity
@@ -98,12 +98,18 @@ def build_model(
         raise StageFailed(f"{views * features} features can't be cut into {groups} equal groups")
     size = views * features // groups
 
-    def head_of(number: int) -> nn.Sequential:
+    def head_of(number: int, size: int = size) -> nn.Sequential:
         with _seeded(derive(seed, "init-head", _text(head_config), size, outputs, *_further(number))):
             return build_head(head_config, size, outputs)
 
     if isinstance(config, Joint):
-        head: nn.Module = heads_of_members(head_of, config.draws(), shared=config.one_set())
+        sizes, draws = config.head_features(size), config.draws()
+        alike = len(set(sizes)) == 1
+        head: nn.Module = (
+            heads_of_members(head_of, draws, shared=config.one_set())
+            if alike
+            else heads_of_branches(head_of, draws, sizes, outputs)
+        )
     else:
         head = head_of(0) if groups == 1 else heads_of_groups(head_of, groups)
     return Model(encoder, head, features, 1 + len(shape), views, config.networks(), config.orders())
@@ -112,12 +118,16 @@ def build_model(
 def _encoder(config: ModelConfig, shape: tuple[int, ...], seed: int, number: int = 0) -> tuple[nn.Module, int]:
     """The encoder and how many features it gives, with random weights number `number` of those that belong to `seed`.
 
-    What is made of other networks is given a function that makes them, by number.
+    What is made of other networks is given a function that makes them, by number; also those of another width, say.
     """
     build = catalog.builder("model", config.type)
     with _seeded(derive(seed, "init", _text(config), *_further(number))):
         if isinstance(config, Joint):
-            return build(config, shape, lambda member: _encoder(config.of, shape, seed, member))  # type: ignore[no-any-return]
+
+            def make(member: int, of: ModelConfig | None = None) -> tuple[nn.Module, int]:
+                return _encoder(config.of if of is None else of, shape, seed, member)
+
+            return build(config, shape, make)  # type: ignore[no-any-return]
         return build(config, shape)  # type: ignore[no-any-return]
 
 

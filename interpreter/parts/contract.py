@@ -67,7 +67,9 @@ class Objective(Protocol):
     """What is minimized, and what is measured on a whole split.
 
     Outputs are (N, K) for N examples; of several networks, or groups of features, (N, M, K). One that takes several networks has
-    `join(count, predict)` too, which tells it how many there are and by which rule their predictions become one.
+    `join(count, predict)` too, which tells it how many there are and by which rule their predictions become one. One whose steps
+    are for some of the networks has `attach(model)`, and keeps `running` of the model up to date; `idle` are the numbers of those
+    that no step is for. One that draws has `begin_step(luck)`, called once before each step.
     """
 
     outputs: int  # numbers the model must give for an example
@@ -109,7 +111,13 @@ class Model(nn.Module):
 
     Of several networks, `members` > 1: encoder (B, C, ...) -> (B, M, features), head -> (B, M, outputs). With `orders` > 1 each
     is trained on examples of its own, (B, M, C, ...).
+
+    `running` are the networks that training steps are for, None for all: others are not run where there is to be a gradient, and
+    their outputs are NaN. It is for encoders and heads that take it (`interpreter/parts/models/branches.py`). Without a gradient,
+    as in an evaluation, all are run.
     """
+
+    running: tuple[int, ...] | None = None
 
     def __init__(
         self,
@@ -136,6 +144,9 @@ class Model(nn.Module):
         Shape: (B, C, ...) -> (B, outputs); (B, V, C, ...) -> (B, outputs) where the head takes V views side by side, otherwise
         (B, V, outputs). Of several networks (B, C, ...) or (B, M, C, ...) -> (B, M, outputs).
         """
+        if self.running is not None and torch.is_grad_enabled():
+            some: torch.Tensor = self.head(self.encoder(x, self.running), self.running)
+            return some
         if x.ndim == self.dims or self.members > 1:
             features = self.encoder(x)
         else:

@@ -62,7 +62,7 @@ class Builder:
         several = any(len(seeds) > 1 for seeds in arm.seeds.values())
         given = tuple(level for level in arm.levels if several and len(arm.seeds[level]) == 1)
         main = arm.main_stage
-        evaluations = tuple(s.name for s in arm.chain if s.kind in ("evaluate", "combine") and s.name != main)
+        evaluations = tuple(s.name for s in arm.chain if s.kind in ("evaluate", "combine", "import") and s.name != main)
         return ArmPlan(
             name=name,
             chain=tuple(stage.name for stage in arm.chain),
@@ -104,7 +104,7 @@ class Builder:
             case "evaluate":
                 return self._evaluate(stage, before)
             case "probe":
-                return self._probe(stage, before, seed)
+                return self._probe(stage, before, seed, arm)
             case "score":
                 return self._score(stage, before, seed)
             case "combine":
@@ -192,16 +192,19 @@ class Builder:
             full["start"] = {**begin, "file": origin.file}
         return self._add(stage, payload, full, inputs, need, seed)
 
-    def _measured(self, before: Before, rule: str) -> tuple[CheckedStage, Input]:
-        """The fit whose weights are measured next, and the input that has them: its checkpoint, or what a probe picked."""
+    def _measured(self, before: Before, rule: str) -> tuple[CheckedStage, CheckedStage, Input]:
+        """The fit whose encoder is measured next, the stage that its head is of, and the input that has the weights of both.
+
+        That is a checkpoint of the fit, or what a probe after it picked.
+        """
         fit, key = before.last["fit"]
         if rule == "picked":
-            return fit, Input("weights", before.last["probe"][1], "picked", "all")
-        return fit, Input("weights", key, rule, "all")
+            probe, picked = before.last["probe"]
+            return fit, probe, Input("weights", picked, "picked", "all")
+        return fit, fit, Input("weights", key, rule, "all")
 
     def _evaluate(self, stage: CheckedStage, before: Before) -> str:
-        fit, source = self._measured(before, stage.checkpoint)
-        probe = before.last["probe"][0] if source.checkpoint == "picked" else fit
+        fit, probe, source = self._measured(before, stage.checkpoint)
         assert probe.objective and fit.model and probe.head and stage.data
         need = self._need(stage.data)
         payload = {
@@ -222,11 +225,11 @@ class Builder:
         }
         return self._add(stage, payload, full, (source,), need, 0)
 
-    def _probe(self, stage: CheckedStage, before: Before, seed: int) -> str:
+    def _probe(self, stage: CheckedStage, before: Before, seed: int, arm: CheckedArm) -> str:
         assert stage.objective and stage.head and stage.schedule and stage.pick and stage.data
         fit, key = before.last["fit"]
         assert fit.model
-        inputs = tuple(Input("weights", key, rule, "encoder") for rule in stage.at)
+        inputs = (*(Input("weights", key, rule, "encoder") for rule in stage.at), *self._scores(stage, seed, arm))
         need, data_id = self._need(stage.data), self._data_id(stage)
         parts: dict[str, Config] = {
             "objective": stage.objective,
@@ -235,21 +238,22 @@ class Builder:
             "schedule": stage.schedule,
             "pick": stage.pick,
         }
-        streams = {"data": data_id, "occurrence": before.drawn.count(data_id)}
+        more: dict[str, Any] = {"streams": {"data": data_id, "occurrence": before.drawn.count(data_id)}}
+        more |= {"views": stage.views} if stage.views is not None else {}
         payload = {
             "format": FORMAT,
             "kind": "probe",
-            "settings": {**{name: self._identity(part) for name, part in parts.items()}, "streams": streams},
+            "settings": {**{name: self._identity(part) for name, part in parts.items()}, **more},
             "inputs": [_input(each) for each in inputs],
             "data": {stage.data.source: _fingerprint(stage.data, need)},
             "seed": seed,
         }
-        full = {**{name: settings(part) for name, part in parts.items()}, "model": settings(fit.model), "streams": streams}
+        full = {**{name: settings(part) for name, part in parts.items()}, "model": settings(fit.model), **more}
         return self._add(stage, payload, full, inputs, need, seed)
 
     def _score(self, stage: CheckedStage, before: Before, seed: int) -> str:
-        fit, source = self._measured(before, stage.checkpoint)
-        assert fit.objective and fit.model and fit.head and stage.data
+        fit, probe, source = self._measured(before, stage.checkpoint)
+        assert probe.objective and fit.model and probe.head and stage.data
         need = self._need(stage.data)
         asked = {"data": self._identity(stage.data), "part": stage.part, "replicates": stage.replicates}
         payload = {
@@ -264,9 +268,9 @@ class Builder:
             **asked,
             "data": settings(stage.data),
             "name": stage.part,
-            "objective": settings(fit.objective),
+            "objective": settings(probe.objective),
             "model": settings(fit.model),
-            "head": settings(fit.head),
+            "head": settings(probe.head),
         }
         return self._add(stage, payload, full, (source,), need, seed)
 
@@ -296,7 +300,7 @@ class Builder:
         path, facts = stage.imported.files[seed]
         asked = {
             # A file that is not here is known by its path, so that two of them are two.
-            "sha256": facts.sha256 or f"absent: {path}",
+            "sha256": facts.sha256 or f"absent: {f'{said.from_}/' if said.from_ else ''}{path}",
             "kind": facts.kind,
             "split": said.split,
             "columns": said.columns,
@@ -305,9 +309,18 @@ class Builder:
             "seed_column": said.seed,
             "objective": said.objective,
         }
+        # What came to the language later is in the key only where it is used: keys of pages without it stay as they were.
+        asked |= {"each": said.each_name, "model": stage.imported.model} if stage.imported.model else {}
+        asked |= {"ids": said.ids} if said.ids is not None else {}
         payload = {"format": FORMAT, "kind": "import", "settings": {"import": asked}, "inputs": [], "seed": seed}
         told = {**asked, "sha256": facts.sha256, "path": path, "source": said.source}
-        full = {"import": told, "name": said.split, "data_name": stage.data_name}
+        told |= {"from": said.from_} if said.from_ is not None else {}
+        full: dict[str, Any] = {"import": told, "name": said.split, "data_name": stage.data_name}
+        if stage.data is not None:
+            need = self._need(stage.data)
+            known = stage.data.facts().splits
+            part = said.split if said.split in known or "test" not in known else "test"
+            full["measured"] = {"data": settings(stage.data), "part": part, "fingerprint": need.fingerprint if need else ""}
         return self._add(stage, payload, full, (), None, seed)
 
     def _add(

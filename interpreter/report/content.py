@@ -15,11 +15,27 @@ Rows = list[dict[str, Any]]
 # Kinds of figures in the order of the report, and the headings they stand under.
 SECTIONS = (
     ("forest", "Effects"),
+    ("robustness", "Robustness"),
     ("curves", "Learning curves"),
     ("measures", "Measures"),
     ("schedule_trace", "Schedules"),
     ("sql", "From the database"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """One table: texts for the reader, and exact values for the CSV file. Without data: only a notice."""
+
+    name: str
+    title: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]  # the first cell is the row's heading
+    footer: tuple[tuple[str, ...], ...]  # trivial baselines and references, below a thin rule
+    csv_columns: tuple[str, ...]
+    csv_rows: tuple[tuple[Any, ...], ...]
+    notice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +53,7 @@ class Figure:
     legend: Literal["", "mute", "plain"] = ""  # above the panels of the page; "mute": each can be muted
     wide: bool = False  # panels one below the other
     notice: str = ""  # instead of a drawing
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """One table: texts for the reader, and exact values for the CSV file. Without data: only a notice."""
-
-    name: str
-    title: str
-    caption: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]  # the first cell is the row's heading
-    footer: tuple[tuple[str, ...], ...]  # trivial baselines and references, below a thin rule
-    csv_columns: tuple[str, ...]
-    csv_rows: tuple[tuple[Any, ...], ...]
-    notice: str = ""
+    grid: Grid | None = None  # the numbers of the drawing, among the tables
 
 
 @dataclass(frozen=True, slots=True)

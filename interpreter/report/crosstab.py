@@ -19,6 +19,7 @@ from interpreter.spec.views import Table
 from interpreter.verdicts.types import Judgement
 
 EPOCH = "epoch"
+N = "n"
 COLUMNS = 24  # on the page; the CSV file has all
 
 Reading = tuple[float, int | None]  # value, epoch it was read at
@@ -43,20 +44,20 @@ def crossed(
     """
     entry = judgement.entry
     columns = str(table.columns)
-    pieces = _pieces(table.cell or "", name, entry.id)
+    pieces = pieces_of(table.cell or "", name, entry.id)
     readings = {
         hole: _readings(hole, name, judgement, reader)
         for hole in dict.fromkeys(p.hole for p in pieces)
-        if hole not in ("", EPOCH)
+        if hole not in ("", EPOCH, N)
     }
-    down, across = _axis(table.rows, columns, entry), _axis(columns, table.rows, entry)
+    down, across = axis(table.rows, columns, entry), axis(columns, table.rows, entry)
     rows, exact = [], []
     for head, of_row in down:
         cells = []
         for column, of_column in across:
             both = [arm for arm in of_row if arm in of_column]
             means = {hole: _mean(found, both) for hole, found in readings.items()}
-            cells.append(_text(pieces, means, spell, name, entry.id) if both else "")
+            cells.append(in_cell(pieces, means, spell, name, entry.id) if both else "")
             if both:
                 exact.append((head, column, *(x for value, epoch, n in means.values() for x in (value, epoch, n))))
         rows.append((head, *cells))
@@ -72,7 +73,7 @@ def crossed(
     return Grid(name, title, " ".join(said), heads, tuple(tuple(row[: len(shown) + 1]) for row in rows), (), csv, tuple(exact))
 
 
-def _axis(axis: str, other: str, entry: EntryPlan) -> list[tuple[str, list[ArmPlan]]]:
+def axis(axis: str, other: str, entry: EntryPlan) -> list[tuple[str, list[ArmPlan]]]:
     """Headings and their arms. Arms that differ in nothing but the other axis stand under one heading."""
     if axis != "arm":
         return [(v, [a for a in entry.arms if a.factors.get(axis) == v]) for v in levels(entry.arms, axis)]
@@ -94,7 +95,8 @@ def _over(rows: str, columns: str, entry: EntryPlan) -> str:
     return f"Means over {names(['seeds', *varied])}."
 
 
-def _pieces(cell: str, table: str, entry: str) -> list[Piece]:
+def pieces_of(cell: str, table: str, entry: str) -> list[Piece]:
+    """The parts of a cell's text. Raises: ReportError for one that can't be read, or shows no number."""
     try:
         found = [Piece(words, hole or "", form or "") for words, hole, form, kind in Formatter().parse(cell) if not kind]
     except ValueError as error:
@@ -139,11 +141,11 @@ def _mean(found: Readings, arms: Sequence[ArmPlan]) -> tuple[float | None, float
     return math.fsum(v for v, _ in kept) / len(kept), sum(epochs) / len(epochs) if epochs else None, len(kept)
 
 
-def _text(
+def in_cell(
     pieces: Sequence[Piece], means: Mapping[str, tuple[float | None, float | None, int]], spell: Callable[[float | None], Any],
     table: str, entry: str,
 ) -> str:  # fmt: skip
-    """A cell. `{epoch}` is that of the value before it, or of the first."""
+    """The text of a cell. `{epoch}` and `{n}`, the trials it is a mean of, are those of the value before, or of the first."""
     if not any(n for _, _, n in means.values()) and means:
         return NOTHING
     last = next(iter(means), "")
@@ -154,6 +156,8 @@ def _text(
             epoch = means[last][1] if last else None
             form = piece.form or ("" if epoch is None else "d" if epoch == int(epoch) else ".1f")
             value: float | None = int(epoch) if epoch is not None and form == "d" else epoch
+        elif piece.hole == N:
+            value, form = means[last][2] if last else 0, piece.form or "d"
         elif piece.hole:
             last, value, form = piece.hole, means[piece.hole][0], piece.form or ".4g"
         else:

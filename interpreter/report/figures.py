@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from interpreter.plan.types import Plan
@@ -11,7 +11,8 @@ from interpreter.report.content import SECTIONS, Figure, Rows
 from interpreter.report.curvedata import curves_figure, default_metrics
 from interpreter.report.dotdata import measures_figure
 from interpreter.report.forestdata import forest_figure
-from interpreter.report.read import Reader
+from interpreter.report.read import Reader, where_is
+from interpreter.report.robustnessdata import robustness_figure
 from interpreter.report.scheduledata import schedule_figure
 from interpreter.report.sqldata import sql_figure
 from interpreter.spec.views import AnyChart, Chart, SqlChart
@@ -45,7 +46,7 @@ def figures(judgement: Judgement, plan: Plan, reader: Reader, look: Look) -> tup
     kinds = {chart.kind for chart in asked.values() if isinstance(chart, Chart)}
     if entry.claims and "forest" not in kinds:
         asked[_free("forest", asked)] = Chart(kind="forest")
-    if "curves" not in kinds and default_metrics(judgement.entry):
+    if "curves" not in kinds and _recorded(default_metrics(judgement.entry), judgement, reader):
         asked[_free("curves", asked)] = Chart(kind="curves")
     if entry.measures and "measures" not in kinds:
         asked[_free("measures", asked)] = Chart(kind="measures")
@@ -70,7 +71,17 @@ def _figure(
         return curves_figure(name, chart, judgement, plan, reader, look, data)
     if chart.kind == "measures":
         return measures_figure(name, chart, judgement, reader, look, data)
+    if chart.kind == "robustness":
+        return robustness_figure(name, chart, judgement, plan, reader, look, data)
     return schedule_figure(name, chart, judgement, plan, reader, look, data)
+
+
+def _recorded(metrics: Sequence[str], judgement: Judgement, reader: Reader) -> bool:
+    """Whether there is, or may yet be, something of `metrics` to draw: results made elsewhere may have nothing of them."""
+    arms = judgement.entry.arms
+    return bool(metrics) and (
+        not reader.available or any((arm.name, *where_is(arm, metric)) in reader.available for arm in arms for metric in metrics)
+    )
 
 
 def _free(name: str, taken: Mapping[str, Any]) -> str:

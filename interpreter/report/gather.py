@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from interpreter import catalog
 from interpreter.plan.types import EntryPlan, Plan
 from interpreter.project import Project
 from interpreter.report.cast import entry_look
@@ -13,7 +14,7 @@ from interpreter.report.content import Content, Finding, StageLine
 from interpreter.report.figures import figures
 from interpreter.report.read import Reader
 from interpreter.report.surroundings import links, siblings, unbuilt
-from interpreter.report.tables import tables
+from interpreter.report.tables import cut, tables
 from interpreter.report.words import count, names
 from interpreter.verdicts.types import Judgement
 
@@ -39,7 +40,7 @@ def gather(project: Project, plan: Plan, judgement: Judgement) -> Content:
         origin=_origin(entry, plan, reader),
         verdicts=judgement.verdicts,
         figures=drawn,
-        tables=tables(judgement, reader),
+        tables=(*tables(judgement, reader), *(cut(figure.grid) for figure in drawn if figure.grid is not None)),
         findings=_findings(entry, reader),
         conclusion=fill(entry.entry.conclusion, judgement),
         disagreements=disagreements(judgement),
@@ -59,7 +60,8 @@ def _origin(entry: EntryPlan, plan: Plan, reader: Reader) -> str:
     for stage in _stages_of(entry, plan):
         data = stage.settings.get("data")
         if isinstance(data, Mapping) and data.get("source") == "embedded" and data.get("type") not in read:
-            told.add((str(data.get("type", "data")), "embedded"))
+            made_up = catalog.config_class("dataset", str(data["type"])).generated
+            told.add((str(data["type"]), "generated" if made_up else "embedded"))
     return f"Data: {names([f'{name} ({origin})' for name, origin in sorted(told)])}." if told else ""
 
 

@@ -217,6 +217,8 @@ def _assumed(content: Content) -> str:
 
 
 def _provenance(content: Content) -> str:
+    if not content.stages:
+        return "</main>"  # a note: nothing was run for it
     head = "".join(f'<th scope="col" class="text">{c}</th>' for c in PROVENANCE)
     body = "".join(
         f'<tr><th scope="row">{escape(s.name)}</th><td class="text key">{s.key}</td>'

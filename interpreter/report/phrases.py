@@ -96,8 +96,9 @@ def method_text(verdict: Verdict) -> str:
     said = [verdict.method] if verdict.method else []
     if verdict.dz is not None and math.isfinite(verdict.dz):
         said.append(f"Cohen's dz {verdict.dz:.2f}".replace("-", MINUS))
-    if verdict.p_better is not None and verdict.n > 1:
-        said.append(f"{round(verdict.p_better * verdict.n)} of {verdict.n} pairs on the claimed side")
+    pairs = len(verdict.pairs)  # over examples n counts these, and a pair is of two trials all the same
+    if verdict.p_better is not None and pairs > 1:
+        said.append(f"{round(verdict.p_better * pairs)} of {pairs} pairs on the claimed side")
     text = "; ".join([*said, *verdict.notes])
     return sentence(text[:1].upper() + text[1:]) if text else ""
 

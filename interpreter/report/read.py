@@ -71,6 +71,17 @@ class Reader:
         return self._rows("kept")
 
     @cached_property
+    def counted(self) -> list[Record]:
+        """How many examples each stage measured that measures one split: arm, seed, stage, n (None: only numbers came)."""
+        return self._rows("counted")
+
+    @cached_property
+    def probed(self) -> list[Record]:
+        """Checkpoints that probes looked at, at the best epoch of each head: arm, seed, stage, checkpoint, trained, epoch, picked,
+        split, metric, value."""
+        return self._rows("probed")
+
+    @cached_property
     def phases(self) -> list[Record]:
         """Phases of fits: arm, seed, stage, phase (from 0), began, ended (epochs from 1), groups, ended_by, best, ..."""
         return self._rows("phases")

@@ -12,6 +12,7 @@ from interpreter.plan.points import factors, levels, short_labels
 from interpreter.plan.types import ArmPlan, EntryPlan
 from interpreter.report.content import Grid
 from interpreter.report.crosstab import crossed
+from interpreter.report.probetable import probe_table
 from interpreter.report.read import Reader, Wanted, where_is
 from interpreter.report.sqldata import sql_grid
 from interpreter.report.statistics import Summary, summary
@@ -68,8 +69,7 @@ def _table(name: str, table: Table | SqlTable, judgement: Judgement, reader: Rea
     if isinstance(table, SqlTable):
         return cut(sql_grid(name, title_of(name), table, reader))
     if probe := _PROBE.fullmatch(table.rows):
-        notice = f"The checkpoints that `{probe['stage']}` looks at: probe stages are planned, and not built yet."
-        return Grid(name, title_of(name), table.caption, (), (), (), (), (), notice)
+        return cut(probe_table(name, title_of(name), table, probe["stage"], judgement.entry, reader, Number))
     axes = [table.rows, *([table.columns] if isinstance(table.columns, str) else [])]
     for axis in axes:
         if axis not in ("arm", "trial") and axis not in factors(judgement.entry.arms):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from interpreter.report.words import number
 from interpreter.spec.measures import Measure
 from interpreter.spec.names import metric_ref
+from interpreter.spec.robustness import FittedLine
 
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
 METRICS = {
@@ -68,7 +69,8 @@ def measure_title(measure: Measure) -> str:
         return f"length of phase {measure.phase} (epochs)"
     if measure.effective_robustness is not None:
         e = measure.effective_robustness
-        return f"effective robustness: {short_title(e.out)} above the line over {short_title(e.in_)} ({e.line})"
+        line = f"{e.line.fit} fit to {', '.join(e.line.to)}" if isinstance(e.line, FittedLine) else e.line
+        return f"effective robustness: {short_title(e.out)} above the line over {short_title(e.in_)} ({line})"
     title = metric_title(measure.metric or "")
     if measure.read == "epochs_to":
         title = f"epochs until {title} reaches {number(measure.value)}"

@@ -110,6 +110,8 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _provenance(content: Content) -> str:
+    if not content.stages:
+        return ""
     lines = [
         f"- {_plain(name)}: {_plain(origin)}" + (f", fingerprint `{mark}`" if mark else "") for name, origin, mark in content.data
     ]

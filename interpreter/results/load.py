@@ -24,6 +24,8 @@ _EVENT_TABLES = (
     "phase_starts",
     "findings",
     "datasets",
+    "probes",
+    "candidates",
 )
 _FILE_TABLES = ("checkpoints", "prediction_segments", "score_files", "ingested")
 _RECORD_CODES = "('unreadable-record', 'unreadable-attempt', 'unreadable-predictions', 'unreadable-scores')"
@@ -46,6 +48,13 @@ _EVENTS = {
         SELECT stage_id, attempt, rule, {_PARTS}, u.value AS value
         FROM (SELECT {_ID}, coalesce(rule, '{IGNORES_INPUT}') AS rule, unnest(map_entries(metrics)) AS u
               FROM staged WHERE kind = 'baseline')""",
+    "probes": f"""
+        SELECT stage_id, attempt, checkpoint, epoch, {_PARTS}, u.value AS value
+        FROM (SELECT {_AT}, checkpoint, unnest(map_entries(metrics)) AS u FROM staged WHERE kind = 'probe')""",
+    "candidates": f"""
+        SELECT {_ID}, n AS position, checkpoint, file, trained + 1 AS trained, reached + 1 AS epoch, try_cast(value AS DOUBLE) AS value,
+               why IS NOT NULL AS picked, why
+        FROM staged WHERE kind = 'candidate'""",
     "memory_slopes": f"""
         SELECT {_ID}, resource, size_mb, slope_mb, slope_mb / nullif(size_mb, 0) AS share, n AS epochs
         FROM staged WHERE kind = 'memory'""",
@@ -66,8 +75,14 @@ INSERT INTO findings BY NAME
 SELECT DISTINCT "#" AS stage_id, 'unknown-event' AS code, 'note' AS severity,
        'events of the kind `' || kind || '` are not taken in by this version' AS text
 FROM staged WHERE kind NOT IN ('attempt', 'start', 'epoch', 'baseline', 'table', 'finding', 'phase', 'data', 'memory',
-                   'end')
+                   'probe', 'candidate', 'end')
   AND NOT EXISTS (FROM findings f WHERE f.stage_id = "#" AND f.code = 'unknown-event' AND contains(f.text, '`' || kind || '`'))"""
+# What is read of a probe by its name is the history of what it picked. Until it has, there is none.
+_PICKED = """
+DELETE FROM metrics WHERE stage_id IN (SELECT stage_id FROM candidates WHERE stage_id IN (SELECT stage_id FROM changed));
+INSERT INTO metrics BY NAME
+SELECT p.* EXCLUDE (checkpoint) FROM probes p JOIN candidates c ON c.stage_id = p.stage_id AND c.checkpoint = p.checkpoint AND c.picked
+WHERE p.stage_id IN (SELECT stage_id FROM changed)"""
 _FINALS = """
 INSERT INTO finals
 SELECT stage_id, split, metric, n, last_epoch, last, low.e, low.v, -high.e, high.v, kept FROM (
@@ -143,6 +158,7 @@ def put_changes(
     inserted = {
         table: int(connection.execute(f"INSERT INTO {table} BY NAME {sql}").fetchall()[0][0]) for table, sql in _EVENTS.items()
     }
+    connection.execute(_PICKED)
     connection.execute(_STRANGE)
     _put_findings(connection, changes, [(i, "corrupt-line", _words(c.offset, c.text)) for i, c in corrupt])
     connection.execute(_FINALS)

@@ -17,7 +17,7 @@ from pyarrow import ArrowException, types
 from interpreter.errors import RecordError
 from interpreter.plan.types import Stage
 from interpreter.project import Project
-from interpreter.run.record import SCORES, Record, read_json
+from interpreter.run.record import PICKED, SCORES, Record, read_json
 from interpreter.run.status import status_of
 
 _KEY = re.compile(r"[0-9a-f]{16,64}")
@@ -153,10 +153,11 @@ def _checkpoints(project: Project, record: Record, done: Mapping[str, Any]) -> I
         folder = _relative(project, record.checkpoints)
         for entry in sorted(os.scandir(record.checkpoints), key=lambda e: e.name):
             match = _CHECKPOINT.fullmatch(entry.name)
-            if match:
+            made = int(match[1]) if match else int(done["best"]["epoch"]) if done and entry.name == PICKED else None
+            if made is not None:
                 with contextlib.suppress(FileNotFoundError):  # removed while we look
                     yield {
-                        "epoch": int(match[1]) + 1, "path": f"{folder}/{entry.name}", "bytes": entry.stat().st_size,
+                        "epoch": made + 1, "path": f"{folder}/{entry.name}", "bytes": entry.stat().st_size,
                         "best": entry.name == best if done else None, "last": entry.name == last if done else None,
                     }  # fmt: skip
 

@@ -19,6 +19,7 @@ from interpreter.spec.canonical import canonical
 
 FORMAT = 1
 PART = ".part"  # ending of a file that is still being written; nobody reads those
+PICKED = "picked.pt"  # of a probe, beside its checkpoints: the encoder and the head that were picked
 SCORES = "scores.parquet"  # name of a split's scores, beside its predictions
 _serial = itertools.count()
 

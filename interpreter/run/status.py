@@ -12,6 +12,7 @@ from interpreter.project import Project
 from interpreter.run.attempts import Found, latest
 from interpreter.run.events import last_epochs
 from interpreter.run.record import Record
+from interpreter.spec.imported import folder_of
 
 State = Literal["done", "running", "failed", "stopped", "died", "new", "unreadable"]
 
@@ -92,9 +93,12 @@ def obstacle(project: Project, stage: Stage) -> str:
         if not need.fingerprint:
             return f"data `{need.name}` is not in data.lock: run `expt data lock`"
     if stage.kind == "import":
-        path, sha256 = stage.settings["import"]["path"], stage.settings["import"]["sha256"]
-        if not sha256 or not (project.root / path).exists():
-            return f"the file `{path}` to import is not here"
+        asked = stage.settings["import"]
+        folder = folder_of(project, asked.get("from", ""))
+        if folder is None:
+            return f"data `{asked['from']}` is not here: name its folder in expt.toml, [data]"
+        if not asked["sha256"] or not (folder / asked["path"]).exists():
+            return f"the file `{asked['path']}` to import is not here"
     return ""
 
 
@@ -117,7 +121,7 @@ def pace_of(project: Project, key: str) -> Pace:
         epoch=finished,
         step=int(beat["step"]) if here else 0,
         steps=int(beat.get("steps", 0)),
-        metrics=last.get("metrics", {}),
+        metrics={**last.get("lead", {}), **last.get("metrics", {})},  # of a probe, those of the candidate in the lead
         best=last.get("best") or {},
         seconds_per_epoch=float(resources.get("seconds", 0.0)),
         it_per_s=float(resources.get("it_per_s", 0.0)),

@@ -1,8 +1,9 @@
 """Reading curves from a CSV file that another program wrote: forgiving about its form, never about its numbers.
 
 Two forms are understood. Wide: a column a metric, and a row an epoch (of a seed, where there is such a column); an empty cell
-is no value, so that training and validation may stand in rows of their own. Long: columns `metric` and `value`. Separator:
-comma, semicolon or tab, whichever the header has most of. UTF-8, with or without a byte order mark; any line ends.
+is no value, so that training and validation may stand in rows of their own. Long: columns `metric` and `value`. In both a
+column `split` says of which split a row's metrics are that name none themselves. Separator: comma, semicolon or tab, whichever
+the header has most of. UTF-8, with or without a byte order mark; any line ends.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from interpreter.spec.metrics import METRICS
-from interpreter.spec.names import did_you_mean
+from interpreter.spec.names import NAME, did_you_mean
 
 SPLITS: Mapping[str, str] = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -41,6 +42,9 @@ class Layout:
     epoch: str = "epoch"
     first_epoch: int = 1
     seed: str = "seed"
+    each: str = ""  # the column, or the array, that tells models apart; "": there is one model
+    model: str = ""  # the one of them that is read; "": all
+    ids: str = ""  # how examples without names are called, by their row: "v6-{row:05d}"
 
 
 Epochs = dict[int, dict[str, float]]  # epoch (from 0) -> split/metric -> value
@@ -51,13 +55,15 @@ class Curves:
     """Curves of one file by seed (None: it has none). With `problems`, in words, the rest is not to be used."""
 
     by_seed: dict[int | None, Epochs] = field(default_factory=dict)
+    models: dict[str, dict[int | None, Epochs]] = field(default_factory=dict)  # by name, where a column tells them apart
     problems: list[str] = field(default_factory=list)
     more: int = 0  # problems not told
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """Every `split/metric` that has a value, in order of appearance."""
-        return tuple(dict.fromkeys(m for epochs in self.by_seed.values() for row in epochs.values() for m in row))
+        every = [self.by_seed, *self.models.values()]
+        return tuple(dict.fromkeys(m for of in every for epochs in of.values() for row in epochs.values() for m in row))
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -68,6 +74,10 @@ class Curves:
     def epochs(self) -> int:
         """The last epoch, counted from 1."""
         return max((max(epochs) + 1 for epochs in self.by_seed.values() if epochs), default=0)
+
+    def of_model(self, name: str) -> Curves:
+        """Those of one model."""
+        return Curves(self.models.get(name, {}), {}, self.problems, self.more)
 
     def tell(self, text: str) -> None:
         """Keep a problem, or count it where there are many."""
@@ -151,7 +161,7 @@ class _Table:
 
     def __init__(self, header: list[str], layout: Layout, found: Curves) -> None:
         self._width, self._layout, self._found = len(header), layout, found
-        self._seen: dict[tuple[int | None, int], int] = {}  # (seed, epoch) -> line
+        self._seen: dict[tuple[str, int | None, int], int] = {}  # (model, seed, epoch) -> line
         twice = sorted({name for name in header if name and header.count(name) > 1})
         for name in twice:
             found.tell(f"has two columns `{name}`")
@@ -160,11 +170,15 @@ class _Table:
         self._epoch = at.get(layout.epoch)
         self._epochless = self._epoch is None
         lower = {cell.lower(): place for cell, place in at.items()}
+        self._split = lower.get("split")
+        self._each = at.get(layout.each) if layout.each else None
+        if layout.each and self._each is None:
+            found.tell(f"has no column `{layout.each}` to tell models apart; {did_you_mean(layout.each, at)}")
         self._long = (lower["metric"], lower["value"]) if {"metric", "value"} <= lower.keys() else None
         self._wanted = named(layout.columns, layout.split) if layout.columns is not None else None
         self._columns = {} if self._long or twice else self._choose(at)
         if self._epoch is None and not twice:
-            self._no_epoch([cell for cell in at if cell not in (layout.seed, *self._columns)])
+            self._no_epoch([cell for cell in at if cell not in (layout.seed, layout.each, *self._columns)])
 
     def _choose(self, at: Mapping[str, int]) -> dict[str, tuple[int, str]]:
         """Column -> (its place, `split/metric`)."""
@@ -174,7 +188,8 @@ class _Table:
                 if name not in at:
                     found.tell(f"has no column `{name}`; {did_you_mean(name, at)}")
             return {name: (at[name], metric) for name, metric in self._wanted.items() if name in at}
-        kept = {name: metric_of(name, layout.split) for name in at if name not in (layout.epoch, layout.seed)}
+        counted = (layout.epoch, layout.seed, layout.each)
+        kept = {name: metric_of(name, layout.split) for name in at if name not in counted}
         chosen = {name: (at[name], metric) for name, metric in kept.items() if metric is not None}
         if not chosen:
             some = ", ".join(f"`{name}`" for name in list(kept)[:8]) or "none besides"
@@ -206,35 +221,60 @@ class _Table:
         if index < 0:
             self._found.tell(f"line {line}: epoch {epoch}, and the first is {self._layout.first_epoch}; say `first_epoch: 0`")
             return
-        cells = self._cells(row, line)
-        values = self._found.by_seed.setdefault(seed, {}).setdefault(index, {})
+        model, split = "", self._layout.split
+        if self._each is not None:
+            model = row[self._each].strip()
+            if not model:
+                self._found.tell(f"line {line}: no name in column `{self._layout.each}`")
+                return
+            if self._layout.model not in ("", model):
+                return
+        if self._split is not None:
+            split = row[self._split].strip().lower()
+            split = SPLITS.get(split, split)
+            if not NAME.fullmatch(split):
+                self._found.tell(f"line {line}: `{split[:40]}` in column `split` is no name: small letters, digits, _ and -")
+                return
+        cells = self._cells(row, line, split)
+        of = self._found.by_seed if self._each is None else self._found.models.setdefault(model, {})
+        values = of.setdefault(seed, {}).setdefault(index, {})
         for name, metric in cells:
             value = self._number(row[name], metric, line)
             if value is None:
                 continue
             if metric in values:
-                self._twice(seed, epoch, metric, line)
+                self._twice((model, seed, index), metric, line)
                 break
             values[metric] = value
-        self._seen.setdefault((seed, index), line)
+        self._seen.setdefault((model, seed, index), line)
 
-    def _cells(self, row: list[str], line: int) -> list[tuple[int, str]]:
-        """The places of the values in `row`, each with its `split/metric`."""
+    def _cells(self, row: list[str], line: int, split: str) -> list[tuple[int, str]]:
+        """The places of the values in `row`, which is of `split` where nothing else is said, each with its `split/metric`."""
         if self._long is None:
-            return list(self._columns.values())
+            if self._split is None:
+                return list(self._columns.values())
+            return [(place, self._meant(name, split) or metric) for name, (place, metric) in self._columns.items()]
         name = row[self._long[0]].strip()
-        metric = self._wanted.get(name) if self._wanted is not None else metric_of(name, self._layout.split)
+        metric = self._meant(name, split)
         if metric is None and not name:
             self._found.tell(f"line {line}: no name in column `metric`")
         return [(self._long[1], metric)] if metric is not None else []
 
-    def _twice(self, seed: int | None, epoch: int, metric: str, line: int) -> None:
-        before = self._seen[seed, epoch - self._layout.first_epoch]
+    def _meant(self, name: str, split: str) -> str | None:
+        """`split/metric` that a column, or a metric of the long form, called `name` stands for in a row of `split`."""
+        columns = self._layout.columns
+        return metric_of(name, split) if columns is None else named(columns, split).get(name)
+
+    def _twice(self, where: tuple[str, int | None, int], metric: str, line: int) -> None:
+        before = self._seen[where]
+        model, seed, index = where
+        epoch = index + self._layout.first_epoch
         if self._epochless and self._long is None:
             self._found.tell(f"line {line}: a second row, and there is no column `{self._layout.epoch}` to tell them apart")
         else:
             when = "" if self._epochless else f" of epoch {epoch}"
             whose = "" if seed is None else f", seed {seed},"
+            whose = f"{whose or ','} {self._layout.each} {model}," if model else whose
             self._found.tell(f"line {line}: {metric}{when}{whose} is there twice (its rows begin on line {before})")
 
     def _number(self, cell: str, metric: str, line: int) -> float | None:
@@ -261,7 +301,8 @@ class _Table:
 
     def end(self) -> None:
         """Say what is missing now that all rows are in."""
-        for epochs in self._found.by_seed.values():
+        every = [self._found.by_seed, *self._found.models.values()]
+        for epochs in [epochs for of in every for epochs in of.values()]:
             for index in [index for index, row in epochs.items() if not row]:
                 del epochs[index]
         if not self._found.problems and not self._found.metrics:

@@ -101,6 +101,9 @@ class WrittenProbe(Config):
     """The checkpoints of the fit before it: `{from: 700, every: 50, and: last}`, a list, or one."""
     pick: Pick | None = None
     """Which one is used from here on. Absent: the best by val/accuracy, of equal ones the earliest."""
+    views: int | None = Field(default=None, ge=1)
+    """How many augmented views of each training example are kept, and taken in turn: epoch e has view e modulo k. Absent: each
+    epoch augments anew, and goes through the frozen encoders. Without augmentation features are kept in any case."""
     metrics: list[str] | None = None
     """Metrics the page is about."""
 
@@ -201,7 +204,7 @@ AnyArm = list[str] | WrittenArm | Combine | Import
 
 
 class WrittenEntry(Config):
-    """One entry of a page: what is asked, what is compared, what is expected, what is shown."""
+    """One entry of a page: what is asked, what is compared, what is expected, what is shown; or, without arms, a note."""
 
     notebook: Name | None = None
     """The notebook it belongs to; `specs/notebooks/NAME.yaml` may hold its title, aim and order."""
@@ -213,12 +216,12 @@ class WrittenEntry(Config):
     """What is asked, in a sentence."""
     notes: str | None = None
     """Markdown, with links to entries: `[text](2024-05-21/first-try)`."""
-    stages: dict[Name, Stage]
+    stages: dict[Name, Stage] = Field(default_factory=dict)
     """The stages that arms are chains of; `DATE/entry#stage` takes the definition of another entry's."""
     assumed: list[str] = Field(default_factory=list)
     """Paths of settings that the notebook does not tell: `stages.lba.head.hidden`."""
-    arms: dict[Name, AnyArm]
-    """What is compared."""
+    arms: dict[Name, AnyArm] = Field(default_factory=dict)
+    """What is compared. Absent: the entry is a note, of `notes` and nothing that would be run or measured."""
     seeds: Count | Range | Adaptive | dict[Name, Count | Range] | None = None
     """How many replicates of each arm: a number, `{from: 5, n: 5}`, or one of these for each stage. Absent: 1."""
     measures: dict[Name, Measure] = Field(default_factory=dict)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 
-_MEMBER = re.compile(r"^(encoder|head)\.member\d+(?=\.)")
+_MEMBER = re.compile(r"^(encoder|head)\.member(\d+)(?=\.)")
 
 
 def member_name(number: int) -> str:
     """What network `number`, counted from 0, is called inside a model of several."""
     return f"member{number}"
+
+
+def network_of(name: str) -> int | None:
+    """The number of the network that a parameter belongs to; None in a model of one."""
+    found = _MEMBER.match(name)
+    return int(found[2]) if found else None
 
 
 def alone(name: str) -> str:

@@ -41,6 +41,7 @@ METRICS: Mapping[str, MetricInfo] = MappingProxyType(
             "higher", "", 0.0, 1.0, "mean over classes of found among present; 0 for one predicted, not present"
         ),
         "f1": MetricInfo("higher", "", 0.0, 1.0, "mean over classes of the harmonic mean of precision and recall"),
+        "big_accuracy": MetricInfo("higher", "", 0.0, 1.0, "accuracy of the wide network of an interpensemble by itself"),
         "member_accuracy": MetricInfo("higher", "", 0.0, 1.0, "mean over the members of an ensemble of each one's accuracy"),
         "disagreement": MetricInfo(
             "higher", "", 0.0, 1.0, "share of examples on which two members predict different classes, mean over all pairs"

@@ -16,6 +16,8 @@ from interpreter.spec.typed import unknown_key, wrong_type
 KINDS = {"datasets": "dataset", "models": "model", "objectives": "objective", "schedules": "schedule"}
 PAGE_KEYS = keys(WrittenPage)
 ENTRY_KEYS = keys(WrittenEntry)
+# What an entry without arms may say: it is a note, and the same one in every profile.
+NOTE_KEYS = frozenset({"notebook", "title", "about", "question", "notes", "updates", "conclusion", "outcome"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,11 @@ def _named(tree: Mapping, key: str, problems: Problems) -> dict[str, Node]:
         return {}
     check_names(node, key, problems)
     return dict(node.items)
+
+
+def is_note(entry: Mapping) -> bool:
+    """Whether an entry is a note: prose, and nothing that would be run or measured."""
+    return "notes" in entry.items and NOTE_KEYS.issuperset(entry.items)
 
 
 def check_names(node: Mapping, path: str, problems: Problems) -> None:

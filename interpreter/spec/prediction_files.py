@@ -10,18 +10,20 @@ An `.npz` archive of arrays, or a Parquet table with columns, called by what the
     class_names     (K,) of an archive
 
 One of the first three, and targets, are needed; `columns` says which is which under other names. An archive may hold the
-predictions of several seeds: one more axis in front of outputs, probabilities or classes, a row a seed, counted from 0.
+predictions of several seeds: one more axis in front of outputs, probabilities or classes, a row a seed, counted from 0. Or those
+of several models, a row a model, with an array of their names: see `each` of an import.
 """
 
 from __future__ import annotations
 
 import ast
 import io
+import math
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from interpreter.spec.names import did_you_mean
 
@@ -39,6 +41,9 @@ class Array:
 
     kind: str
     shape: tuple[int, ...]
+    at: int = 0  # where its numbers begin in its file
+    size: int | None = None  # bytes of a number; None where that is not plain
+    order: str = "<"  # of its bytes
 
 
 def roles(names: Iterable[str], columns: Mapping[str, str] | None) -> tuple[dict[str, str], list[str]]:
@@ -87,6 +92,9 @@ def headers(data: bytes) -> tuple[dict[str, Array], list[str]]:
                     problems.append(f"`{name}` in it is no array")
                 elif array.kind in "OV":
                     problems.append(f"`{name}` holds objects, which are not read; save plain numbers or text")
+                elif array.size is not None and item.file_size != array.at + math.prod(array.shape) * array.size:
+                    wanted = array.at + math.prod(array.shape) * array.size
+                    problems.append(f"`{name}` in it is cut short: {item.file_size:,} of {wanted:,} bytes")
                 else:
                     arrays[name] = array
     except DAMAGED as error:
@@ -106,7 +114,44 @@ def _header(data: bytes) -> Array | None:
         descr, shape = value["descr"], tuple(int(n) for n in value["shape"])
     except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError):
         return None
-    return Array(descr[1] if isinstance(descr, str) else "V", shape)
+    if not isinstance(descr, str):
+        return Array("V", shape)
+    size = int(descr[2:]) * (4 if descr[1] == "U" else 1) if descr[2:].isdecimal() else None
+    return Array(descr[1], shape, start + length, size, descr[0])
+
+
+def texts(data: bytes, name: str, array: Array) -> tuple[str, ...] | None:
+    """The texts in the array called `name` of an npz archive, described by `array`; None where it is no list of texts."""
+    if array.kind not in "US" or len(array.shape) != 1 or not array.size:
+        return None
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            raw = archive.read(f"{name}.npy")
+        code = ("utf-32-be" if array.order == ">" else "utf-32-le") if array.kind == "U" else "utf-8"
+        cells = [raw[array.at + i * array.size : array.at + (i + 1) * array.size].decode(code) for i in range(array.shape[0])]
+    except (*DAMAGED, KeyError):
+        return None
+    return tuple(cell.rstrip("\0") for cell in cells)
+
+
+def of_each(arrays: Mapping[str, Array], found: Mapping[str, str], each: str, count: int) -> tuple[dict[str, Array], list[str]]:
+    """(the arrays as those of one model are, what is wrong) where an archive has `count` models in front, named by `each`."""
+    name = found[next(role for role in PREDICTED if role in found)]
+    shape = arrays[name].shape
+    if shape[:1] != (count,):
+        return {}, [f"`{each}` names {count} models, and `{name}` has {shape[0] if shape else 0} rows in front"]
+    return {**arrays, name: replace(arrays[name], shape=shape[1:])}, []
+
+
+def wrong_names(each: str, there: Iterable[str], wanted: Iterable[str]) -> list[str]:
+    """What is wrong with the names of models: twice the same, or one wanted that isn't there."""
+    names, problems = list(there), []
+    for name in sorted({name for name in names if names.count(name) > 1})[:3]:
+        problems.append(f"`{each}` names `{name}` twice")
+    for name in wanted:
+        if name not in names:
+            problems.append(f"`{each}` has no `{name}`; {did_you_mean(name, names)}")
+    return problems
 
 
 def misfit(arrays: Mapping[str, Array], found: Mapping[str, str]) -> tuple[int, list[str]]:

@@ -8,19 +8,30 @@ from pydantic import Field, model_validator
 
 from interpreter.spec.base import Config
 from interpreter.spec.measures import Epochs, Smooth
+from interpreter.spec.robustness import AnyLine, Scale
 
 
 class Chart(Config):
     """One figure of the report.
 
     curves: metric histories; forest: effects of claims with intervals and margins; measures: one dot a trial;
-    schedule_trace: phases and rates under the curves.
+    schedule_trace: phases and rates under the curves; robustness: accuracy on shifted data against that on the original.
     """
 
-    kind: Literal["curves", "forest", "measures", "schedule_trace"] = "curves"
+    kind: Literal["curves", "forest", "measures", "schedule_trace", "robustness"] = "curves"
     """What is drawn."""
     y: str | list[str] | None = None
     """curves: metrics, `val/rmse`; measures: names of measures. Default: what the entry's measures read."""
+    in_: str | None = Field(default=None, alias="in")
+    """robustness: the accuracy on the original data, `original/accuracy`."""
+    out: str | None = None
+    """robustness: the accuracy on the shifted data, `shifted/accuracy`."""
+    lines: list[AnyLine] = Field(default_factory=list)
+    """robustness: what is drawn besides equal accuracies: `andreassen`, or lines fitted to arms, `{fit: probit, to: [published]}`."""
+    scale: Scale = "logit"
+    """robustness: the scale of both axes, which are marked in percent all the same."""
+    families: dict[str, list[str]] = Field(default_factory=dict)
+    """robustness: arms that share a shape and a colour, by name: `{cutout: ["published[models=*cutout*]"]}`."""
     x: Literal["epoch", "stage_epoch"] = "epoch"
     """epoch: within the arm's main stage. stage_epoch: all stages of the chain, one after the other."""
     color: str = "arm"
@@ -43,6 +54,19 @@ class Chart(Config):
     """A sentence below the figure."""
     title: str = ""
     """Above the figure. Absent: the chart's name."""
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> Chart:
+        robust = self.kind == "robustness"
+        if robust and (self.in_ is None or self.out is None):
+            raise ValueError("a chart of robustness has `in` and `out`, two accuracies: original/accuracy, shifted/accuracy")
+        mine = {"in_", "out", "lines", "scale", "families"} & self.model_fields_set
+        if mine and not robust:
+            raise ValueError(f"`{min(mine).rstrip('_')}` goes with `kind: robustness`")
+        foreign = {"y", "x", "color", "facet", "band", "raw", "smooth", "epochs"} & self.model_fields_set
+        if foreign and robust:
+            raise ValueError(f"`{min(foreign)}` is not for a chart of robustness")
+        return self
 
 
 class SqlChart(Config):

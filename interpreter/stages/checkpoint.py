@@ -96,7 +96,7 @@ def load(path: Path) -> Checkpoint:
 
 
 def of_rule(record: Record, rule: str) -> Path:
-    """The checkpoint of a finished stage that a rule means: "best", "last", or "epoch-50", the 50th epoch.
+    """The checkpoint of a finished stage that a rule means: "best", "last", "epoch-50", the 50th epoch; "picked" of a probe.
 
     Raises: StageFailed when the stage is not done or kept no such checkpoint.
     """
@@ -106,7 +106,7 @@ def of_rule(record: Record, rule: str) -> Path:
     match = _RULE.fullmatch(rule)
     if match:
         path = record.checkpoint(int(match[1]) - 1)
-    elif rule in ("best", "last") and done.get(rule):
+    elif rule in ("best", "last", "picked") and done.get(rule):
         path = record.checkpoints / done[rule]["checkpoint"]
     else:
         raise StageFailed(f"stage {record.key} has no checkpoint `{rule}`", hint="best, last, or epoch-N")

@@ -100,13 +100,15 @@ class Feed:
         self._batches = {name: Batches(self._data, name, workers, restart) for name in splits}
         draws = {split: found for split in splits if (found := self._draws(split)) is not None}
         self._total = len(self._frozen) * sum(
-            len(found) * steps_of(self._rows(split), self._batches[split].evaluated_at_once, False) for split, found in draws.items()
+            len(found) * steps_of(self._rows(split), self._batches[split].evaluated_at_once, False)
+            for split, found in draws.items()
         )
         places = [(one, split, draw) for one in self._frozen for split, found in draws.items() for draw in found]
         arrays = obtain([self._wanted(*place, epoch) for place in places], lambda: self._heed(epoch))
         for split, found in draws.items():
             self._kept[split] = [
-                Features([array for array, (_, s, d) in zip(arrays, places, strict=True) if (s, d) == (split, draw)]) for draw in found
+                Features([array for array, (_, s, d) in zip(arrays, places, strict=True) if (s, d) == (split, draw)])
+                for draw in found
             ]
         if len(draws) < len(splits):
             self._encoders = [self._encoder(one) for one in self._frozen]
@@ -117,7 +119,9 @@ class Feed:
         kept = next((found[0] for found in self._kept.values()), None)
         if kept is not None:
             return len(kept.shape)
-        return self._encoders[0](torch.zeros(2, *([self._model.views] if self._model.views > 1 else []), *self._data.shape)).ndim - 1
+        return (
+            self._encoders[0](torch.zeros(2, *([self._model.views] if self._model.views > 1 else []), *self._data.shape)).ndim - 1
+        )
 
     def train(self, order: Ints, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of the training examples `order`: features and targets. Shape: (S, B, ...), (B, ...)."""

@@ -9,6 +9,8 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
+from interpreter.parts.contract import Model
+from interpreter.spec.members import network_of
 from interpreter.stages.phases import Thawing
 from interpreter.stages.rates import Rates
 from interpreter.stages.work import Event, finding
@@ -32,12 +34,22 @@ def of_optimizer(model: nn.Module, optimizer: Optimizer) -> list[Event]:
     return out
 
 
-def of_gradients(model: nn.Module, names: Collection[str], epoch: int) -> list[Event]:
-    """A finding when trainable parameters of `names` have no gradient after a step."""
+def of_gradients(model: Model, names: Collection[str], epoch: int, idle: Collection[int] = ()) -> list[Event]:
+    """A finding when trainable parameters of `names` have no gradient after a step.
+
+    Not of networks that this step was not for; a note on those that none is for, `idle`.
+    """
     none = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None and name in names]
-    if not none:
-        return []
-    return [finding(epoch, "no-gradient", f"the loss does not depend on: {few(none)}")]
+    missed = [name for name in none if model.running is None or network_of(name) in (None, *model.running)]
+    never = [name for name in none if network_of(name) in idle]
+    out: list[Event] = []
+    if missed:
+        out.append(finding(epoch, "no-gradient", f"the loss does not depend on: {few(missed)}"))
+    if never:
+        which = ", ".join(map(str, sorted(idle)))
+        text = f"the loss has no weight on network {which}: what is only theirs stays as it began: {few(never)}"
+        out.append(finding(epoch, "never-trained", text, "note"))
+    return out
 
 
 def of_count(epoch: int, split: str, expected: int, found: int) -> list[Event]:

@@ -53,9 +53,8 @@ class Fit:
         self.objective = objective_of(self.settings, self.data)
         self.fabric = work.fabric()
         model = model_of(self.settings, self.data, self.objective, work.stage.seed)
-        head = head_of(self.settings, self.objective)
         meant = (self.objective.outputs, self.data.target_space, self.objective.head_groups)
-        self.head_identity = checkpoints.head_identity(head, *meant)
+        self.head_identity = checkpoints.head_identity(head_of(self.settings, self.objective), *meant)
         self.model = model
         self._streams()
         self.thawing = Thawing(self.settings.get("thaw"), model)
@@ -89,6 +88,7 @@ class Fit:
         self.orders = Orders(self.data, *(random.derive(seed, "order", *of) for of in each))
         self._augment = [random.derive(seed, "augment", *of) for of in each]
         self._evaluated_as = random.derive(seed, "evaluate", drawn["data"], drawn["occurrence"])
+        self._idle: tuple[int, ...] = getattr(self.objective, "idle", ())
         self._luck = drawing(self.objective, random.derive(seed, "draw", drawn["data"], drawn["occurrence"]))
         self._dropout = (seed, "dropout", canonical(self.settings["model"]), drawn["occurrence"])
 
@@ -110,7 +110,8 @@ class Fit:
         self.unit = self.fabric.setup_module(unit)
         optimizer = unit.configure_optimizers()
         if found is None:
-            said += findings.of_optimizer(model, optimizer) + members.of_start(model, self.settings["model"])
+            said += members.of_start(model, self.settings["model"], self.schedule["precision"])
+            said += findings.of_optimizer(model, optimizer)
             self.thawing.freeze_all_but(self.thawing.phase.parameters)
             self.rates.bind(optimizer)
             said += [
@@ -164,7 +165,7 @@ class Fit:
         train_metrics = self._train(epoch)
         train_seconds = time.perf_counter() - began
         first = self.thawing.clock.epochs == 0
-        said: list[Event] = findings.of_gradients(self.model, self.thawing.phase.new, epoch) if first else []
+        said: list[Event] = findings.of_gradients(self.model, self.thawing.phase.new, epoch, self._idle) if first else []
         said += [] if epoch else norms.since(epoch, members.passes_of(self._examples, self.schedule))
         metrics = {f"train/{name}": value for name, value in train_metrics.items()}
         made = self._outputs(epoch)
@@ -370,11 +371,10 @@ class Fit:
         lines = effective(read_events(self.work.record.events).lines)
         epochs = [line for line in lines if line["kind"] == "epoch"]
         said = findings.of_curves(epochs, reached) + findings.of_phases(self.rates, self.thawing, reached, self.progress.step)
-        said += members.of_end(epochs, reached)
         said += rules.of_rules(lines, best["metric"], best["value"], lower_is_better(best["metric"]), reached)
         said += memory.of_attempt([line for line in epochs if line["attempt"] == self.work.attempt.number], reached)
         stagnant, still = diagnostics.of_losses(lines, reached)
-        said += self.held.changed(reached) + still
+        said += self.held.changed(reached) + still + members.of_end(epochs, reached)
         end: Event = {"kind": "end", "epoch": reached, "planned": self.schedule["epochs"], "reached": reached, "why": why}
         end["stagnant_epochs"] = stagnant
         self.work.events.write(*said, end)

@@ -35,6 +35,8 @@ class Foreign:
 def read_foreign(data: bytes, name: str, layout: Layout, objective: str | None, seed: int) -> Foreign:
     """The predictions of `seed` in `data`, the content of the file `name`. Raises: StageFailed with what is wrong in it."""
     arrays, found = (_archive if name.lower().endswith(".npz") else _table)(data, layout, seed)
+    if layout.each and layout.each in arrays:
+        arrays = _one_of(arrays, found, layout)
     described = {key: files.Array(value.dtype.kind, value.shape) for key, value in arrays.items()}
     seeds, problems = files.misfit(described, found)
     _refuse(problems)
@@ -46,7 +48,10 @@ def read_foreign(data: bytes, name: str, layout: Layout, objective: str | None, 
         predicted = predicted[seed]
     task = objective or files.task_of(described, found)
     names = tuple(str(text) for text in arrays[found["class_names"]].reshape(-1)) if "class_names" in found else ()
-    ids = [str(i) for i in (arrays[found["ids"]].reshape(-1).tolist() if "ids" in found else range(len(targets)))]
+    if layout.ids:
+        ids = [layout.ids.format(row=row) for row in range(len(targets))]
+    else:
+        ids = [str(i) for i in (arrays[found["ids"]].reshape(-1).tolist() if "ids" in found else range(len(targets)))]
     if task == "regression":
         return Foreign(*_numbers(role, predicted, targets, ids), task, (), False)
     classes = _classes(targets)
@@ -62,13 +67,26 @@ def read_foreign(data: bytes, name: str, layout: Layout, objective: str | None, 
 def _archive(data: bytes, layout: Layout, seed: int) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     headers, problems = files.headers(data)
     _refuse(problems)
-    found, problems = files.roles(headers, layout.columns)
+    found, problems = files.roles([name for name in headers if name != layout.each], layout.columns)
     _refuse(problems)
+    if layout.each and layout.each not in headers:
+        raise StageFailed(f"has no `{layout.each}` to tell models apart")
+    wanted = {*found.values(), *([layout.each] if layout.each else [])}
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            return {name: archive[name] for name in found.values()}, found
+            return {name: archive[name] for name in wanted}, found
     except files.DAMAGED as error:
         raise StageFailed(f"can't be read: {error}") from None
+
+
+def _one_of(arrays: dict[str, np.ndarray], found: dict[str, str], layout: Layout) -> dict[str, np.ndarray]:
+    """The arrays with the predictions of one model, of those in front."""
+    names = [name.decode() if isinstance(name, bytes) else str(name) for name in arrays[layout.each].reshape(-1).tolist()]
+    _refuse(files.wrong_names(layout.each, names, [layout.model]))
+    described = {key: files.Array(value.dtype.kind, value.shape) for key, value in arrays.items()}
+    _refuse(files.of_each(described, found, layout.each, len(names))[1])
+    role = found[next(role for role in files.PREDICTED if role in found)]
+    return {**arrays, role: arrays[role][names.index(layout.model)]}
 
 
 def _table(data: bytes, layout: Layout, seed: int) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -77,8 +95,14 @@ def _table(data: bytes, layout: Layout, seed: int) -> tuple[dict[str, np.ndarray
         names = list(table.column_names)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise StageFailed(f"is no Parquet table that can be read: {str(error).splitlines()[0]}") from None
-    found, problems = files.roles([name for name in names if name != layout.seed], layout.columns)
+    found, problems = files.roles([name for name in names if name not in (layout.seed, layout.each)], layout.columns)
     _refuse(problems)
+    if layout.each:
+        if layout.each not in names:
+            raise StageFailed(f"has no column `{layout.each}` to tell models apart")
+        models = np.asarray(table[layout.each].to_pylist(), dtype=np.str_)
+        _refuse(files.wrong_names(layout.each, dict.fromkeys(models.tolist()), [layout.model]))
+        table = table.filter(pa.array(models == layout.model))
     if layout.seed in names:
         seeds = table[layout.seed].to_numpy()
         if not (seeds == seed).any():

@@ -73,7 +73,7 @@ class Stack:
     ) -> None:  # fmt: skip
         schedule = Schedule.model_validate(dict(settings))
         self.count, self.stacked = count, stacked
-        self._objective, self._separable, self._device = objective, separable, device
+        self._objective, self.separable, self._device = objective, separable, device
         self._clip, self._parts = schedule.clip, schedule.accumulate
         self._head = copy.deepcopy(model.head).to(device)
         self._drops = any(isinstance(layer, nn.Dropout) for layer in self._head.modules())
@@ -102,8 +102,8 @@ class Stack:
             torch.manual_seed(seed)
             self._luck = _generator_state(self._device)
 
-    def step(self, features: Tensor, targets: Tensor, number: int) -> tuple[Tensor, Tensor | None]:
-        """Train on a batch, step `number` of the probe; returns outputs, and each head's loss where it can't be had of these.
+    def step(self, features: Tensor, targets: Tensor, number: int, *, each: bool) -> tuple[Tensor, Tensor | None]:
+        """Train on a batch, step `number` of the probe; returns outputs, and each head's loss if asked for or not separable.
 
         Shape: (S, B, ...), (B, ...) -> (S, B, outputs), (S,).
         """
@@ -116,10 +116,10 @@ class Stack:
         for some, y in zip(features.tensor_split(self._parts, dim=1), targets.tensor_split(self._parts), strict=True):
             if len(y):  # the last batch of an epoch may have fewer examples than parts
                 outputs = self._forward(some)
-                loss, each = self._loss(outputs, y)
+                loss, apart = self._loss(outputs, y, each)
                 (loss * (len(y) / len(targets))).backward()  # type: ignore[no-untyped-call]
                 made.append(outputs.detach())
-                losses += [] if each is None else [each * (len(y) / len(targets))]
+                losses += [] if apart is None else [apart * (len(y) / len(targets))]
         if self._luck is not None:
             self._luck = _generator_state(self._device)
         if self._clip is not None:
@@ -176,12 +176,12 @@ class Stack:
                 x = x * functional.dropout(x.new_ones(x.shape[1:]), layer.p)  # drawn as for one head
         return x
 
-    def _loss(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _loss(self, outputs: Tensor, targets: Tensor, each: bool) -> tuple[Tensor, Tensor | None]:
         """The sum of the heads' losses, and each, detached, where they were taken one by one."""
-        if self._separable:
+        if self.separable and not each:
             return self._objective.loss(outputs.flatten(0, 1), _repeated(targets, self.count)) * self.count, None
-        each = torch.stack([self._objective.loss(one, targets) for one in outputs])
-        return each.sum(), each.detach()
+        losses = torch.stack([self._objective.loss(one, targets) for one in outputs])
+        return losses.sum(), losses.detach()
 
     def _clipped(self) -> None:
         gradients = [p.grad if self.stacked else p.grad[None] for p in self.parameters.values() if p.grad is not None]

@@ -12,7 +12,7 @@ from interpreter.errors import DataMissing, StageFailed
 from interpreter.parts.build import build_objective
 from interpreter.run.record import now
 from interpreter.spec.curve_files import Curves, Layout, read_curves
-from interpreter.spec.imported import content_hash
+from interpreter.spec.imported import content_hash, folder_of
 from interpreter.spec.prediction_files import CLASS_METRICS
 from interpreter.stages import findings
 from interpreter.stages.event_files import read_event_files
@@ -27,7 +27,10 @@ def run_import(work: Work) -> int:
     """Do an import; returns the epochs that the file has. Raises: DataMissing, StageFailed, Fenced, OSError."""
     settings: Mapping[str, Any] = work.stage.settings["import"]
     try:
-        found = _read(work.project.root / settings["path"], settings, work.stage.seed)
+        folder = folder_of(work.project, settings.get("from", ""))
+        if folder is None:
+            raise DataMissing(f"the data source `{settings['from']}` of the file to import is not here")
+        found = _read(folder / settings["path"], settings, work.stage.seed)
         return _predictions(work, found) if isinstance(found, Foreign) else _curves(work, found)
     except StageFailed as error:
         raise _named(error, settings) from None
@@ -35,7 +38,8 @@ def run_import(work: Work) -> int:
 
 def _read(path: Path, settings: Mapping[str, Any], seed: int) -> Curves | Foreign:
     """What the file holds, if it is the one that was planned with. Raises: DataMissing, StageFailed."""
-    layout = Layout(settings["split"], settings["columns"], settings["epoch"], settings["first_epoch"], settings["seed_column"])
+    names = ("split", "columns", "epoch", "first_epoch", "seed_column")
+    layout = Layout(*(settings[name] for name in names), *(settings.get(name, "") for name in ("each", "model", "ids")))
     try:
         if settings["kind"] == "tensorboard":
             _verify(content_hash(path), settings)
@@ -48,7 +52,8 @@ def _read(path: Path, settings: Mapping[str, Any], seed: int) -> Curves | Foreig
     _verify(hashlib.sha256(data).hexdigest(), settings)
     if settings["kind"] == "predictions":
         return read_foreign(data, path.name, layout, settings["objective"], seed)
-    return read_curves(data, path.name, layout)
+    found = read_curves(data, path.name, layout)
+    return found.of_model(layout.model) if layout.each else found
 
 
 def _named(error: StageFailed, settings: Mapping[str, Any]) -> StageFailed:
@@ -69,10 +74,18 @@ def _verify(found: str, settings: Mapping[str, Any]) -> None:
 def _begin(work: Work, facts: Mapping[str, Any]) -> list[Event]:
     """The first events: that numbers come from a file, and from where."""
     settings = work.stage.settings["import"]
-    origin = f"imported from {settings['path']}" + (f": {settings['source']}" if settings["source"] else "")
+    model = {"model": settings["model"]} if settings.get("model") else {}
+    at = f" of the source {settings['from']}" if settings.get("from") else ""
+    origin = f"imported from {settings['path']}{at}" + (f": {settings['source']}" if settings["source"] else "")
     said: list[Event] = [{"kind": "attempt", "resume_epoch": 0, "t": now()}]
     said.append(
-        {"kind": "data", "epoch": 0, "name": settings.get("data") or settings["path"], "origin": origin, "facts": dict(facts)}
+        {
+            "kind": "data",
+            "epoch": 0,
+            "name": settings.get("data") or settings["path"],
+            "origin": origin,
+            "facts": {**facts, **model},
+        }
     )
     return said + [finding(0, code, text) for code, text in work.notes]
 

@@ -24,12 +24,14 @@ from interpreter.stages.combine import run_combine
 from interpreter.stages.evaluate import run_evaluate
 from interpreter.stages.fit import run_fit
 from interpreter.stages.imports import run_import
+from interpreter.stages.probe import run_probe
 from interpreter.stages.score import run_score
 from interpreter.stages.work import Stopped, Work, device_of, devices
 
 KINDS: Mapping[str, Callable[[Work], int]] = {
     "fit": run_fit,
     "evaluate": run_evaluate,
+    "probe": run_probe,
     "score": run_score,
     "combine": run_combine,
     "import": run_import,
@@ -85,7 +87,7 @@ def run_stage(project: Project, key: str, stop: Callable[[], bool]) -> Ended:
 
 def _wanted(project: Project, stage: Stage) -> Numerics:
     execution = project.execution
-    precision = str(stage.settings["schedule"]["precision"]) if stage.kind == "fit" else "32"
+    precision = str(stage.settings["schedule"]["precision"]) if stage.kind in ("fit", "probe") else "32"
     tf32 = torch.get_float32_matmul_precision() != "highest"
     return Numerics(execution.threads, device_of(execution.accelerator), precision, tf32, execution.loader_workers)
 

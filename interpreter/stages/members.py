@@ -16,7 +16,7 @@ from interpreter.stages.findings import few
 from interpreter.stages.work import Event, finding
 
 
-def of_start(model: Model, settings: Mapping[str, Any]) -> list[Event]:
+def of_start(model: Model, settings: Mapping[str, Any], precision: str) -> list[Event]:
     """Findings on the members as they begin, where `model` has several networks of one kind; `settings` are the model's."""
     encoder, head = model.encoder, model.head
     if not isinstance(encoder, Members) or not isinstance(head, Members):
@@ -25,10 +25,9 @@ def of_start(model: Model, settings: Mapping[str, Any]) -> list[Event]:
     said = _sharing(networks, settings)
     if not said and settings.get("init") != "shared":
         said = _equal(networks)
-    if encoder.why_in_turn:
-        said.append(
-            finding(0, "members-in-turn", f"members can't be run at once, and run in turn: {encoder.why_in_turn}", "note")
-        )
+    why = "mixed precision does not reach into such a pass" if encoder.at_once and precision != "32" else encoder.why_in_turn
+    if why:
+        said.append(finding(0, "members-in-turn", f"members can't be run at once, and run in turn: {why}", "note"))
     return said
 
 

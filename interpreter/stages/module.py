@@ -31,7 +31,10 @@ def objective_of(settings: Mapping[str, Any], data: Data) -> Objective:
 def model_of(settings: Mapping[str, Any], data: Data, objective: Objective, seed: int) -> Model:
     """The model of a stage's `settings` for its data and objective, with the random weights that belong to `seed`."""
     head, made_for = head_of(settings, objective), (data.shape, objective.outputs)
-    return build_model(settings["model"], head, *made_for, seed, objective.views, objective.head_groups)
+    model = build_model(settings["model"], head, *made_for, seed, objective.views, objective.head_groups)
+    if hasattr(objective, "attach"):
+        objective.attach(model)
+    return model
 
 
 def head_of(settings: Mapping[str, Any], objective: Objective) -> Mapping[str, Any]:

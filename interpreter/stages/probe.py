@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -25,8 +25,9 @@ from torch import Tensor
 
 from interpreter.errors import StageFailed
 from interpreter.parts import random
+from interpreter.parts.optim.averages import evaluated
 from interpreter.run.events import effective, read_events
-from interpreter.run.record import Record, now
+from interpreter.run.record import PICKED, Record, now
 from interpreter.spec.canonical import canonical
 from interpreter.spec.components.schedules import Schedule
 from interpreter.stages import checkpoint as checkpoints
@@ -38,21 +39,12 @@ from interpreter.stages.judging import Progress, check_splits, judge, lower_is_b
 from interpreter.stages.memory import rss_mb
 from interpreter.stages.module import drawing, head_of, model_of, objective_of
 from interpreter.stages.orders import Orders
-from interpreter.stages.outputs import TABLE_LIMIT, small_tables
 from interpreter.stages.predictions import Predictions
+from interpreter.stages.probed import Candidate
 from interpreter.stages.work import Event, Stopped, Work, data_events, finding, table_events
 
 RUNNING_LIMIT = 5_000_000  # training outputs of a head kept for an epoch's running metrics: numbers, not bytes
-PICKED = "picked.pt"
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A checkpoint that is looked at, by the name of its rule, and which head is on its encoder."""
-
-    at: str  # "epoch-900", "best", "last"
-    head: int
-    frozen: Frozen
+TABLE_LIMIT = 10_000  # cells of a table; larger ones are left to be computed from predictions
 
 
 class Probe:
@@ -161,7 +153,7 @@ class Probe:
         epoch, began = self.epoch, time.perf_counter()
         metrics = self._train(epoch)
         train_seconds = time.perf_counter() - began
-        for split in self.splits[1:] if self.splits[0] == "train" else self.splits:
+        for split in self.splits[1:]:  # the first one is train
             targets = self.data.splits[split].targets
             for head, outputs in enumerate(self._evaluated(split, epoch)):
                 found = self.objective.metrics(outputs, targets)
@@ -170,7 +162,7 @@ class Probe:
         active = [head for head, why in enumerate(self.ended) if not why]
         for head in active:
             said += self._judge(head, epoch, metrics[head])
-        rates = self.stacks[active[0]].rates.now() if len(self.stacks) > 1 else self.stacks[0].rates.now()
+        rates = self.stacks[active[0] if self._in_turn else 0].rates.now()
         for span, stack in zip(self._spans, self.stacks, strict=True):
             if self._in_turn and span[0] in active:
                 stack.rates.observe(metrics[span[0]])
@@ -181,10 +173,10 @@ class Probe:
         lead = self._lead()
         if lead is not None:
             best = self.progress[lead.head].best or {}
-            line |= {"best": {**best, "at": lead.at}, "lead": {best["metric"]: metrics[lead.head][best["metric"]]}}
+            line |= {"best": {**best, "checkpoint": lead.at}, "lead": {best["metric"]: metrics[lead.head][best["metric"]]}}
         line |= {"rates": rates, "phase": 0, "resources": resources}
         told: list[Event] = [
-            {"kind": "probe", "epoch": epoch, "at": candidate.at, "metrics": metrics[candidate.head]}
+            {"kind": "probe", "epoch": epoch, "checkpoint": candidate.at, "metrics": metrics[candidate.head]}
             for candidate in self.candidates
             if candidate.head in active
         ]
@@ -223,8 +215,13 @@ class Probe:
             return [{"train/loss": float(value) / self._examples} for value in total]
         every, known = torch.cat(outputs, dim=1).float().cpu(), torch.cat(targets)
         found = [self.objective.metrics(one, known) for one in every]
-        if not self.stacks[0].separable:
-            found = [{**of, "loss": float(value) / self._examples} for of, value in zip(found, total, strict=True)]
+        # Where the loss is a mean over examples, it is that of all of the epoch's outputs at once.
+        losses = (
+            [float(self.objective.loss(one, known)) for one in every]
+            if self.stacks[0].separable
+            else (total / self._examples).tolist()
+        )
+        found = [{**of, "loss": loss} for of, loss in zip(found, losses, strict=True)]
         return [{f"train/{name}": value for name, value in of.items()} for of in found]
 
     def _evaluated(self, split: str, epoch: int, heads: Sequence[State] | None = None) -> Tensor:
@@ -287,22 +284,23 @@ class Probe:
         best = self.progress[pick.head].best
         assert best is not None
         reached, lines = self.epoch, effective(read_events(self.work.record.events).lines)
-        said = probed.of_spread(self.candidates, self.progress, self.pick)
-        said += rules.of_rules(lines, best["metric"], best["value"], lower_is_better(best["metric"]), reached)
+        said = rules.of_rules(lines, best["metric"], best["value"], lower_is_better(best["metric"]), reached)
         segments: list[str] = []
         if "val" in self.splits:
-            outputs = {head: self._best_outputs(head) for head in probed.ranked(self.candidates, self.progress, self.pick)}
-            said += probed.of_outputs(self.candidates, outputs, self.data.splits["val"].targets, self.objective, self.pick, reached)
+            targets = self.data.splits["val"].targets
+            outputs = self._best_outputs()
+            said += probed.of_outputs(self.candidates, outputs, targets, self.objective, best["metric"], reached)
             own = outputs[pick.head]
-            tables = small_tables(self.objective.tables(own, self.data.splits["val"].targets), TABLE_LIMIT)
-            said += table_events(tables, best["epoch"], "val")
+            tables = self.objective.tables(own, targets)
+            small = {name: value for name, value in tables.items() if len(value) * len(value[0]) <= TABLE_LIMIT}
+            said += table_events(small, best["epoch"], "val")
             mode = "none" if self.work.project.execution.keep_predictions == "none" else "best"
             predictions = Predictions(self.work, "val", mode, [])
             predictions.targets(self.data.splits["val"])
             predictions.add(best["epoch"], self.objective.combined(own), is_best=True)
             segments = predictions.segments
         why = "early stopping" if "early stopping" in self.ended and reached < self.schedule["epochs"] else "planned epochs"
-        told = probed.candidate_events(self.candidates, self.progress, pick, reached)
+        told = probed.candidate_events(self.candidates, self.progress, self.pick, reached)
         self._keep(pick, best["epoch"])
         end: Event = {"kind": "end", "epoch": reached, "planned": self.schedule["epochs"], "reached": reached, "why": why}
         self.work.events.write(*said, *told, end)
@@ -313,22 +311,29 @@ class Probe:
                 "best": {**best, "checkpoint": PICKED},
                 "last": None,
                 "picked": {"at": pick.at, "epoch": best["epoch"], "checkpoint": PICKED},
-                "candidates": [{k: v for k, v in line.items() if k not in ("kind", "reached")} for line in told],
+                "spread": probed.spread(self.progress),
                 "predictions": {"val": segments} if segments else {},
                 "why": why,
             }
         )
 
-    def _best_outputs(self, head: int) -> Tensor:
-        """Outputs of one head for val, at its best epoch. Shape: (N, outputs)."""
-        best = self.progress[head].best
-        assert best is not None
-        heads = [state or self.best_heads[head] for state in self.best_heads]
-        return self._evaluated("val", best["epoch"], heads)[head]
+    def _best_outputs(self) -> dict[int, Tensor]:
+        """Outputs for val of each head at its best epoch, the best head first. Shape: (N, outputs)."""
+        drawn = "val" in self.data.anew  # then what val is depends on the epoch
+        made: dict[int, Tensor] = {}
+        found: dict[int, Tensor] = {}
+        for head in probed.ranked(self.candidates, self.progress, self.pick):
+            best = self.progress[head].best
+            assert best is not None
+            epoch = best["epoch"] if drawn else 0
+            if epoch not in made:
+                made[epoch] = self._evaluated("val", epoch, [state or self.best_heads[head] for state in self.best_heads])
+            found[head] = made[epoch][head]
+        return found
 
     def _keep(self, pick: Candidate, epoch: int) -> None:
         """Write the checkpoint of the encoder and the head that were picked, for what comes after the probe."""
-        encoder = checkpoints.weights(pick.frozen.path)
+        encoder = evaluated(checkpoints.load(pick.frozen.path))
         meant = (self.objective.outputs, self.data.target_space, self.objective.head_groups)
         content = {
             "format": 1,

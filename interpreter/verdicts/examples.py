@@ -11,7 +11,7 @@ The two sides are compared on the same examples, by what was predicted for each 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,16 +22,14 @@ from interpreter.plan.types import ArmPlan, EntryPlan, Plan
 from interpreter.project import Project
 from interpreter.spec.canonical import digest
 from interpreter.spec.claims import Claim, Side
-from interpreter.spec.robustness import Scale
-from interpreter.verdicts.clusters import clusters
-from interpreter.verdicts.effective_robustness import Line, above_fitted, effective_robustness
+from interpreter.verdicts.example_sums import Gate, Read, Sums
 from interpreter.verdicts.history import History
 from interpreter.verdicts.mcnemar import mcnemar
 from interpreter.verdicts.measures import Reader
-from interpreter.verdicts.predictions import PER_EXAMPLE, Outputs, Recorded
-from interpreter.verdicts.readings import Metric, recorded_split
+from interpreter.verdicts.predictions import PER_EXAMPLE, Recorded
+from interpreter.verdicts.readings import recorded_split
 from interpreter.verdicts.replicates import Keys, Replicates, replicates
-from interpreter.verdicts.resampling import DRAWS, Population, Resampled
+from interpreter.verdicts.resampling import DRAWS, Resampled
 from interpreter.verdicts.robustness_lines import Judging, Model
 from interpreter.verdicts.types import Pair
 
@@ -82,14 +80,6 @@ class ExamplesResult:
         return (self.effect - half, self.effect + half)
 
 
-class _Gate(Exception):
-    """There is no interval over examples: the state that this gives, and why."""
-
-    def __init__(self, state: str, why: str) -> None:
-        super().__init__(why)
-        self.state, self.why = state, why
-
-
 def examples_sample(
     project: Project, plan: Plan, entry: EntryPlan, claim: Claim, pairs: Sequence[Pair], history: History
 ) -> ExamplesResult:
@@ -99,86 +89,8 @@ def examples_sample(
     """
     try:
         return _Examples(project, plan, entry, claim, history).result(pairs)
-    except _Gate as gate:
+    except Gate as gate:
         return ExamplesResult(gate.state, gate.why, over=claim.over)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Read:
-    """One number of one side of one pair: where it was read, and what was predicted there."""
-
-    metric: Metric
-    outputs: Outputs
-
-    def adds(self) -> Floats:
-        """What each example adds to the mean."""
-        return PER_EXAMPLE[self.metric.name].adds(self.outputs)
-
-
-class _Sums:
-    """Collects what every example adds: linear terms in one column, others in columns of their own."""
-
-    def __init__(self, cluster: str) -> None:
-        self._cluster = cluster
-        # By place in the measure (original or shifted data) and ids; the first column has all linear terms.
-        self._columns: dict[tuple[int, tuple[str, ...]], list[Floats]] = {}
-        self._terms: list[tuple[float, Callable[..., Floats], tuple[tuple[int, int], ...]]] = []
-
-    def add(self, weight: float, read: Sequence[_Read], line: Line | None = None) -> None:
-        """Add `weight` times the number that `read` gives to the statistic; with a line, how far above it."""
-        if line is not None:
-            places = tuple(self._column(i, one) for i, one in enumerate(read))
-            self._terms.append((weight, lambda a, b: effective_robustness(a, b, line), places))
-            return
-        (one,) = read
-        of_mean = PER_EXAMPLE[one.metric.name].of_mean
-        if of_mean is None:
-            self._population(0, one.outputs.ids)[0] += weight * one.adds()
-        else:
-            self._terms.append((weight, of_mean, (self._column(0, one),)))
-
-    def add_fitted(self, weight: float, read: Sequence[_Read], models: Sequence[Sequence[_Read]], scale: Scale) -> None:
-        """Add `weight` times how far `read` is above the line through `models`, which is drawn anew with the examples."""
-        every = [read, *models]
-        places = tuple(self._column(i, one) for i in (0, 1) for one in (each[i] for each in every))
-        count = len(every)
-
-        def above(*means: Floats) -> Floats:
-            acc_in, acc_out = np.stack(means[:count], axis=-1), np.stack(means[count:], axis=-1)
-            return above_fitted(acc_in[..., 0], acc_out[..., 0], acc_in[..., 1:], acc_out[..., 1:], scale)
-
-        self._terms.append((weight, above, places))
-
-    def _population(self, place: int, ids: tuple[str, ...]) -> list[Floats]:
-        return self._columns.setdefault((place, ids), [np.zeros(len(ids))])
-
-    def _column(self, place: int, read: _Read) -> tuple[int, int]:
-        """Where what the examples of `read` add has gone: (population, column)."""
-        columns = self._population(place, read.outputs.ids)
-        columns.append(read.adds())
-        return list(self._columns).index((place, read.outputs.ids)), len(columns) - 1
-
-    def resampled(self, constant: float, seed: int) -> Resampled:
-        """The statistic, `constant` included, ready to be drawn. Raises: _Gate."""
-        populations = []
-        for (_, ids), columns in self._columns.items():
-            stacked = np.stack(columns)
-            if not np.isfinite(stacked).all():
-                raise _Gate("incomplete", "some predictions are not finite: what they add to the metric is not known")
-            units, count = clusters(ids, self._cluster)
-            if count == 0:
-                raise _Gate("not-run", f"no id, such as `{ids[0]}`, is cut by the rule `cluster: {self._cluster}`")
-            sums = np.array([np.bincount(units, weights=column, minlength=count) for column in stacked], dtype=np.float64)
-            populations.append(Population(sums, np.bincount(units, minlength=count).astype(np.float64)))
-        terms = list(self._terms)
-
-        def statistic(means: Sequence[Floats]) -> Floats:
-            total = constant + sum(mean[:, 0] for mean in means)
-            for weight, of_means, places in terms:
-                total = total + weight * of_means(*(means[p][:, c] for p, c in places))
-            return np.asarray(total, dtype=np.float64)
-
-        return Resampled(populations, statistic, seed)
 
 
 class _Examples:
@@ -203,7 +115,7 @@ class _Examples:
             return ExamplesResult(over=self.claim.over)
         numbers = [self._number(side) for side in sides]
         constant = sum(sign * number for sign, number in zip((1.0, -1.0), numbers, strict=True) if number is not None)
-        sums, tests, kinds = _Sums(self.claim.cluster), [], set()
+        sums, tests, kinds = Sums(self.claim.cluster), [], set()
         for pair in pairs:
             read = [self._read(side, pair) for side in sides]
             self._comparable(read, pair.seed)
@@ -228,11 +140,11 @@ class _Examples:
         )  # fmt: skip
 
     def _readable(self, side: Side) -> None:
-        """Raises: _Gate where a side has nothing to be compared example by example."""
+        """Raises: Gate where a side has nothing to be compared example by example."""
         if not side.names:
             return
         if side.quantifier not in ("", "mean"):
-            raise _Gate(
+            raise Gate(
                 "not-run", f"`{side.quantifier}` picks arms by seed: over examples one arm is compared, or the mean of some"
             )
         measure = self.entry.entry.measures[side.measure]
@@ -242,7 +154,7 @@ class _Examples:
             if not metrics or strange or measure.over is not None or measure.read in ("auc", "epochs_to"):
                 what = strange[0] if strange else side.measure
                 known = ", ".join(sorted(PER_EXAMPLE))
-                raise _Gate("not-run", f"`{what}` is not made of single examples at one epoch; of these metrics are: {known}")
+                raise Gate("not-run", f"`{what}` is not made of single examples at one epoch; of these metrics are: {known}")
 
     def _number(self, side: Side) -> float | None:
         """The number that a side is, without arms."""
@@ -265,8 +177,8 @@ class _Examples:
         )
         return tuple(dict.fromkeys(read))
 
-    def _read(self, side: Side, pair: Pair) -> list[list[_Read]]:
-        """For each arm of a side, what is read of it at one seed; [] for a number. Raises: _Gate."""
+    def _read(self, side: Side, pair: Pair) -> list[list[Read]]:
+        """For each arm of a side, what is read of it at one seed; [] for a number. Raises: Gate."""
         found = []
         for arm, place in self._trials(side, pair.seed):
             read = []
@@ -278,21 +190,21 @@ class _Examples:
                 if outputs is None:
                     where = f"{metric.stage} at epoch {epoch}" if epoch is not None else metric.stage
                     why = f"{arm.name} at seed {pair.seed}: predictions of {where} for {split} were not kept"
-                    raise _Gate("incomplete", why)
-                read.append(_Read(metric, outputs))
+                    raise Gate("incomplete", why)
+                read.append(Read(metric, outputs))
             found.append(read)
             self._check(side, arm, place, read)
         return found
 
-    def _check(self, side: Side, arm: ArmPlan, place: int, read: Sequence[_Read]) -> None:
+    def _check(self, side: Side, arm: ArmPlan, place: int, read: Sequence[Read]) -> None:
         """Compare what the predictions give with the measure itself, which may be smoothed, or a mean over epochs."""
-        sums = _Sums("")
+        sums = Sums("")
         self._add(sums, 1.0, arm, read, side)
         given, value = sums.resampled(0.0, 0).value, self.reader.of(arm, side.measure)[place].value
         if value is not None:
             self._off = max(self._off, abs(given - value) / max(1.0, abs(value)))
 
-    def _add(self, sums: _Sums, weight: float, arm: ArmPlan, read: Sequence[_Read], side: Side) -> None:
+    def _add(self, sums: Sums, weight: float, arm: ArmPlan, read: Sequence[Read], side: Side) -> None:
         """Add `weight` times the measure of one trial to `sums`."""
         robust = self.entry.entry.measures[side.measure].effective_robustness
         if robust is None:
@@ -300,14 +212,14 @@ class _Examples:
             return
         judging = self.reader.line(arm, robust)
         if judging.line is None:
-            raise _Gate("not-run", judging.note)
+            raise Gate("not-run", judging.note)
         models = self._models(judging)
         if models is None:
             sums.add(weight, read, judging.line)
         else:
             sums.add_fitted(weight, read, models, judging.line.scale)
 
-    def _models(self, judging: Judging) -> list[list[_Read]] | None:
+    def _models(self, judging: Judging) -> list[list[Read]] | None:
         """What was predicted by each model that the line is fitted to; None for a line that is not drawn with the examples."""
         if not judging.models:
             return None
@@ -318,7 +230,7 @@ class _Examples:
         self._lines.setdefault(text if fixed else _DRAWN_WITH, None)
         return None if fixed else kept
 
-    def _model(self, model: Model) -> list[_Read] | None:
+    def _model(self, model: Model) -> list[Read] | None:
         read = []
         for metric, key in zip(model.metrics, model.keys, strict=True):
             split = recorded_split(self.plan.stages[key], metric)
@@ -326,20 +238,20 @@ class _Examples:
             outputs = self.recorded.outputs(key, split, 1)
             if outputs is None or self.history.fact(key).epochs != 1:
                 return None
-            read.append(_Read(metric, outputs))
+            read.append(Read(metric, outputs))
         return read
 
-    def _comparable(self, read: Sequence[list[list[_Read]]], seed: int) -> None:
-        """Raises: _Gate where arms at one seed were not measured on the same examples with the same targets."""
+    def _comparable(self, read: Sequence[list[list[Read]]], seed: int) -> None:
+        """Raises: Gate where arms at one seed were not measured on the same examples with the same targets."""
         arms = [arm for side in read for arm in side]
         for other in arms[1:]:
             for mine, theirs in zip(arms[0], other, strict=False):
                 if mine.outputs.ids != theirs.outputs.ids:
                     common = len(set(mine.outputs.ids) & set(theirs.outputs.ids))
                     counts = f"{len(mine.outputs.ids)} and {len(theirs.outputs.ids)}, {common} in common"
-                    raise _Gate("unfair", f"the sides were not measured on the same examples at seed {seed}: {counts}")
+                    raise Gate("unfair", f"the sides were not measured on the same examples at seed {seed}: {counts}")
                 if not np.array_equal(mine.outputs.targets, theirs.outputs.targets):
-                    raise _Gate("unfair", f"the same examples have other targets on the other side at seed {seed}")
+                    raise Gate("unfair", f"the same examples have other targets on the other side at seed {seed}")
 
     def _same_record(self, pairs: Sequence[Pair]) -> bool:
         """Whether both sides are the same numbers of the same records."""
@@ -386,7 +298,7 @@ class _Examples:
         return f"{paired} {how} over {counts} {what}" + (f", mean of {seeds} seeds" if seeds > 1 else "")
 
 
-def _mcnemar(read: Sequence[list[list[_Read]]], seed: int) -> list[str]:
+def _mcnemar(read: Sequence[list[list[Read]]], seed: int) -> list[str]:
     """McNemar's exact test of one pair of arms measured by accuracy, in words; [] for anything else."""
     if any(len(side) != 1 or len(side[0]) != 1 or side[0][0].metric.name != "accuracy" for side in read):
         return []

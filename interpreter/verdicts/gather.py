@@ -150,6 +150,7 @@ class Gatherer:
         keys = {key for comparison in comparisons for reading in comparison.readings() for key in reading.keys.values()}
         needed = {s.key: s for key in keys for s in ancestors(self.plan, key) if not self.history.fact(s.key).done}
         names = {source.name for stage in needed.values() for source in stage.sources}
+        names |= {str(stage.settings["import"].get("from", "embedded")) for stage in needed.values() if stage.kind == "import"}
         return sorted(name for name in names if name != "embedded" and self.project.source(name) is None)
 
     def _part(

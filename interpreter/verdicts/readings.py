@@ -60,10 +60,13 @@ def measured(stage: Stage, split: str, plan: Plan | None = None) -> dict[str, An
     """What decides the examples and transforms on which `stage` measures `split`, the data's fingerprint included.
 
     Two measurements are of the same thing when this is equal. A combination measures on what its members do, which `plan`
-    has. Of results made elsewhere nothing is known but the file they came in.
+    has. Of results made elsewhere what the page says of them counts, or else the file they came in.
     """
     settings = stage.settings
     if stage.kind == "import":
+        if said := settings.get("measured"):
+            prints = {said["data"]["source"]: said["fingerprint"]} if said["fingerprint"] else {}
+            return {**_measured(said["data"], said["part"]), **({"fingerprint": prints} if prints else {})}
         return {"import": settings["import"]["sha256"], "split": split}
     if stage.kind == "combine":
         members = [needed.key for needed in stage.inputs if needed.role == "member"]

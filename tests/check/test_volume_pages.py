@@ -267,3 +267,10 @@ def test_the_older_network_is_no_fair_match():
     )
     assert curriculum.references["townshend2022"].values == {"rmse": 1.67, "pearson": 0.58}
     assert {y for chart in curriculum.charts.values() for y in [chart.y]} == {"val/rmse", "val/mae"}
+
+
+def test_the_curriculum_runs_on_real_data_that_is_named():
+    plan = planned("2024-06-28", "real")
+    assert len(plan.stages) == STAGES["2024-06-28"][1]
+    assert {source.name for stage in plan.stages.values() for source in stage.sources} == {"proteins", "binding"}
+    assert not [problem for problem in checked("2024-06-28", "real").problems if problem.severity is Severity.ERROR]

@@ -226,7 +226,7 @@ def test_photographs_by_their_name(tmp_path):
     if not data.is_dir():
         pytest.skip("the photographs (../shared/data/clothing from the project's root) are not here")
     (folder / "expt.toml").write_text(f'[data]\nclothing = "{data}"\n')
-    assert "as locked" in expt(folder, "data").stdout
+    assert "as locked" in expt(folder, "data", "--hash").stdout
     expt(folder, "run", "2026-11-21-photographs", "--profile", "quick", "--quiet")
     found = rows(
         folder,

@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from interpreter.cli.main import parser
+from interpreter.errors import UsageError
+from interpreter.project import load_project
 
 FLAGS = {
     "check": ["pages", "--profile", "--format", "--deep"],
@@ -85,3 +87,13 @@ def test_an_expt_toml_that_is_wrong(project):
     )
     assert done.returncode == 2
     assert "[run] has no key `threds`" in done.stderr
+
+
+def test_workers_may_begin_anew(project):
+    path = project.root / "expt.toml"
+    assert load_project(project.root).execution.restart_workers is False
+    path.write_text("[run]\nloader_workers = 2\nrestart_workers = true\n")
+    assert load_project(project.root).execution.restart_workers is True
+    path.write_text("[run]\nrestart_workers = 1\n")
+    with pytest.raises(UsageError, match="restart_workers must be true or false, got 1"):
+        load_project(project.root)

@@ -161,7 +161,8 @@ def conv_order(ours: SteerableConv3d, theirs: nn.Module) -> torch.Tensor:
             place[row, column, k] = index
     # escnn numbers copies through all fields; the channel each starts at names it as well.
     starts2, starts1 = (
-        np.cumsum([0, *(2 * irrep[0] + 1 for r in t.representations for irrep in r.irreps)]) for t in (theirs.out_type, theirs.in_type)
+        np.cumsum([0, *(2 * irrep[0] + 1 for r in t.representations for irrep in r.irreps)])
+        for t in (theirs.out_type, theirs.in_type)
     )
     seen: dict[tuple[int, int], int] = {}
     order = []

@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 from interpreter.parts.build import build_data
 from interpreter.parts.contract import Draw
 from interpreter.parts.datasets.digits import MEAN, STD, load
+from interpreter.spec.base import identity
 from interpreter.spec.components.datasets import Digits
 
 
@@ -115,6 +116,37 @@ def test_shifts_move_whole_images_by_whole_pixels():
     assert not torch.equal(data.splits["train"].batch(index, Draw(6, 0))[0], moved)
 
 
+def test_two_views_are_the_same_images_moved_each_on_its_own():
+    two, one = digits(shift=2, two_views=True), digits(shift=2)
+    index, draw = np.arange(300), Draw(5, 0)
+    views, y = two.splits["train"].batch(index, draw)
+    first, y_one = one.splits["train"].batch(index, draw)
+    assert views.shape == (300, 2, 1, 8, 8)
+    assert torch.equal(y, y_one)
+    assert torch.equal(views[:, 0], first)
+    alike = (views[:, 0] == views[:, 1]).flatten(1).all(1).double().mean()
+    assert 0.01 < alike < 0.1  # one place in 25 is the same
+    wide = torch.nn.functional.pad(one.splits["train"].batch(index, None)[0], (2, 2, 2, 2), value=-MEAN / STD)
+    windows = wide.unfold(2, 8, 1).unfold(3, 8, 1).flatten(2, 3)  # (300, 1, 25, 8, 8)
+    assert (windows == views[:, 1, :, None]).flatten(3).all(3).any(2).all()
+    assert torch.equal(two.splits["train"].batch(np.array([299, 4]), draw)[0], views[[299, 4]])
+
+
+def test_two_views_are_for_training_alone():
+    config = Digits(shift=1, two_views=True)
+    data = build_data(config.model_dump(), None, None)
+    for split in data.splits.values():
+        assert split.batch(np.arange(4), None)[0].shape == (4, 1, 8, 8)
+    assert data.splits["val"].batch(np.arange(4), Draw(1, 0))[0].shape == (4, 1, 8, 8)
+    assert (config.facts().views, Digits(shift=1).facts().views) == (2, 1)
+    assert config.measured("val") == Digits().measured("val")
+
+
+def test_a_page_without_two_views_has_the_key_it_had():
+    assert "two_views" not in identity(Digits(shift=1))
+    assert identity(Digits(shift=1)) == identity(Digits(shift=1, two_views=False)) != identity(Digits(shift=1, two_views=True))
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
@@ -125,6 +157,7 @@ def test_shifts_move_whole_images_by_whole_pixels():
         ({"label_fraction": 0.1, "per_class": 3}, "give one"),
         ({"label_fraction": 0.0}, "greater than 0"),
         ({"shift": 1.5}, "integer"),
+        ({"two_views": True}, "one view twice"),
     ],
 )
 def test_mistakes_are_named(wrong, words):

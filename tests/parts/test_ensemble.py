@@ -125,9 +125,9 @@ def test_building_leaves_the_global_generators_alone():
     [
         (CNN, SHAPE),
         ({"type": "mlp", "hidden": [12, 7], "batch_norm": True}, SHAPE),
-        ({"type": "wide_resnet18", "width": 1}, (3, 16, 16)),
+        ({"type": "timm", "name": "mobilenetv3_small_050"}, (3, 32, 32)),
     ],
-    ids=["cnn", "mlp", "resnet"],
+    ids=["cnn", "mlp", "mobilenet"],
 )
 @pytest.mark.parametrize("own", [False, True], ids=["same-batch", "own-batches"])
 def test_at_once_is_as_in_turn(of, shape, own):
@@ -330,7 +330,7 @@ def test_examples_of_each_members_own_have_no_common_prediction():
 
 
 def test_a_prediction_already_made_is_measured_as_if_all_members_gave_it():
-    """So a rule that ignores the input has a loss on the same scale as the members'; and combined predictions one of their own."""
+    """So a rule that ignores the input has a loss on the members' scale, and combined predictions one of their own."""
     y = torch.arange(20) % K
     smooth = Classification(members="sum_of_losses", label_smoothing=0.1)
     recorded = CrossEntropy(smooth, K)

@@ -1,23 +1,12 @@
 """The layers of the equivariant network: each commutes with rotations, and has the numbers of escnn's."""
 
-
-import copy
-import math
-import pickle
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from pydantic import ValidationError
 from scipy.spatial.transform import Rotation
 from torch import nn
 
-from interpreter.parts.build import build_model
-from interpreter.parts.models.equivariance import Turn, equivariance_error, invariance_error, turns
+from interpreter.parts.models.equivariance import Turn, turns
 from interpreter.parts.models.equivariant import grids
 from interpreter.parts.models.equivariant.bases import kernel_basis
 from interpreter.parts.models.equivariant.conv import SteerableConv3d
@@ -28,16 +17,8 @@ from interpreter.parts.models.equivariant.norm import FieldNorm
 from interpreter.parts.models.equivariant.pool import FieldPool, blur
 from interpreter.parts.optim.averages import _BatchNorm
 from interpreter.spec.components.volume_models import EquivariantResnet
-from tests.parts.escnn_twin import Twin, take_weights
-from tests.parts.networks import (
-    config_of,
-    encoder_of,
-    fits_one_batch,
-    looks_the_same_without_numbers,
-    names_and_shapes,
-    passed,
-    total,
-)
+from tests.parts.escnn_twin import GROUP, SPACE, conv_order, enn, field_type, scalars
+from tests.parts.fields import noise, shaken
 
 REGULAR, SPHERE = Field("regular", 2), Field("quotient", 2)
 
@@ -82,7 +63,9 @@ def test_there_are_24_turns_and_they_are_a_group():
     assert all((np.abs(matrices - product).max((1, 2)) < 1e-12).sum() == 1 for product in products)
     x = noise(2, 3, 4, 5)
     volumes = [a.volume(b.volume(x)) for a in found[:7] for b in found[5:9]]
-    composed = [found[int(np.abs(matrices - a.rotation @ b.rotation).sum((1, 2)).argmin())] for a in found[:7] for b in found[5:9]]
+    composed = [
+        found[int(np.abs(matrices - a.rotation @ b.rotation).sum((1, 2)).argmin())] for a in found[:7] for b in found[5:9]
+    ]
     assert all(torch.equal(volume, turn.volume(x)) for volume, turn in zip(volumes, composed, strict=True))
 
 
@@ -104,7 +87,9 @@ def test_points_spread_out(cubic):
             assert nearest == pytest.approx(1, abs=1e-12)
 
 
-@pytest.mark.parametrize(("kind", "frequency"), [("regular", 1), ("regular", 2), ("regular", 3), ("quotient", 2), ("quotient", 5)])
+@pytest.mark.parametrize(
+    ("kind", "frequency"), [("regular", 1), ("regular", 2), ("regular", 3), ("quotient", 2), ("quotient", 5)]
+)
 def test_the_least_samples_tell_all_coefficients_apart(kind, frequency):
     least = EquivariantResnet(channels=[1, 1], fields=kind, max_frequency=frequency, samples=960).least_samples()
     field = Field(kind, frequency)
@@ -119,8 +104,6 @@ def test_the_least_samples_tell_all_coefficients_apart(kind, frequency):
 
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 def test_kernels_are_escnns(kernel):
-    from tests.parts.escnn_twin import GROUP, SPACE, enn
-
     for inputs in range(3):
         for outputs in range(3):
             if kernel == 1 and inputs != outputs:
@@ -142,7 +125,11 @@ def test_basis_functions_are_as_many_as_counted():
 
 
 LAYERS = {
-    "conv": (lambda: SteerableConv3d(REGULAR, 2, [(SCALAR, 1), (REGULAR, 2)], padding=1), [(REGULAR, 2)], [(SCALAR, 1), (REGULAR, 2)]),
+    "conv": (
+        lambda: SteerableConv3d(REGULAR, 2, [(SCALAR, 1), (REGULAR, 2)], padding=1),
+        [(REGULAR, 2)],
+        [(SCALAR, 1), (REGULAR, 2)],
+    ),
     "conv of scalars": (lambda: SteerableConv3d(SCALAR, 3, [(REGULAR, 2)]), [(SCALAR, 3)], [(REGULAR, 2)]),
     "conv on the sphere": (lambda: SteerableConv3d(SPHERE, 2, [(SPHERE, 3)], kernel=1), [(SPHERE, 2)], [(SPHERE, 3)]),
     "norm": (lambda: FieldNorm([(SCALAR, 1), (REGULAR, 2)]), [(SCALAR, 1), (REGULAR, 2)], [(SCALAR, 1), (REGULAR, 2)]),
@@ -228,10 +215,8 @@ def test_blurs_are_even_and_add_up_to_one():
 
 
 def test_first_weights_are_spread_as_escnns():
-    from tests.parts.escnn_twin import conv_order, enn, field_type, scalars
-
     torch.manual_seed(0)
-    config = config_of(FULL)
+    config = EquivariantResnet(channels=[4, 5])
     ours = SteerableConv3d(REGULAR, 4, [(SCALAR, 5), (REGULAR, 5)], padding=1)
     theirs = enn.R3Conv(field_type(config, 4), scalars(5) + field_type(config, 5), 3, bias=False, initialize=False)
     wanted = enn.init._generalized_he_init_variances(theirs.basisexpansion)  # which are deviations
@@ -270,5 +255,3 @@ def test_of_a_single_voxel_the_middle_of_a_kernel_is_enough(double):
     torch.testing.assert_close(found, wanted)
     # Most weights belong to harmonics that vanish there: at 33 voxels, 59% of the last block's never matter.
     assert int((found != 0).sum()) == 2 * 3 * (2 + 9 * 2 + 25 * 2)
-
-

@@ -253,7 +253,11 @@ def test_objectives_and_datasets_must_suit_each_other():
     assert [objective.misfit(data) for objective in (supcon, simclr) for data in (crops, test)] == ["", "", "", ""]
     assert "two_crops: simclr" in supcon.misfit(once)
     assert supcon.misfit(Digits()) == ""
-    assert "a `digits` dataset gives one" in simclr.misfit(Digits())
+    assert "a `digits` dataset gives one: say `two_views: true`" in simclr.misfit(Digits())
+    moved = Digits(shift=1, two_views=True)
+    assert [objective.misfit(moved) for objective in (supcon, simclr)] == ["", ""]
+    for data in (crops, moved):
+        assert Classification().misfit(data) == "is for one view of an image, and a training example of this dataset is 2"
     lba = catalog.typed("dataset", LBA)
     assert Classification().misfit(lba) == "wants a classification target, and this dataset's is regression"
     assert "is regression" in supcon.misfit(lba)
@@ -314,7 +318,7 @@ def test_schedules_are_checked(more, words):
 def test_what_is_in_use_and_not_built_is_found_by_path():
     assert unbuilt(Schedule.model_validate(FIT)) == []
     assert unbuilt(Classification()) == []
-    assert unbuilt(Classification(groups=4)) == [("groups",)]
+    assert unbuilt(Classification(groups=4)) == []
     grown = {"subset": {"easiest": {"from": "20%", "over": 3}, "scored_by": {"result": "a.b"}}}
     assert unbuilt(Digits.model_validate(grown)) == []
     assert unbuilt(Announced()) == [()]

@@ -78,7 +78,9 @@ def test_accuracy_of_two_arms_on_the_same_examples(project: Project) -> None:
     assert hi - lo < 1.5 * unpaired  # twice unpaired is the width without pairing
     only_left, only_right = int((d > 0).sum()), int((d < 0).sum())
     p = stats.binomtest(only_left, only_left + only_right).pvalue
-    assert f"seed 0: {only_left} right on the left only, {only_right} on the right only, p = {p:.2g}" in " ".join(found.notes)
+    told = " ".join(found.notes)
+    assert f"seed 0: {only_left} right on the left only, {only_right} on the right only (" in told
+    assert f" of {n}), p = {p:.2g}" in told
     assert "over examples: about these weights (one seed), not about others trained alike" in found.notes
     assert found.method == "paired BCa bootstrap (10,000 draws) over 400 examples"
     assert judged(project, plan).interval(0.95) == (lo, hi)
@@ -323,7 +325,7 @@ def test_the_same_record_is_equal_for_certain_and_equal_answers_are_not(project:
     write_predicted(other, alike, lambda arm, seed, stage: classified(targets, [logits(right, targets)]))
     found = judged(other, alike)
     assert (found.same_record, found.effect, found.interval(0.95)) == (False, 0.0, None)
-    assert "McNemar's exact test: seed 0: no example that only one side has right" in found.notes
+    assert "McNemar's exact test: seed 0: no example of 80 that only one side has right" in found.notes
 
 
 def test_what_is_not_made_of_examples_is_told(project: Project) -> None:

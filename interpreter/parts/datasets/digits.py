@@ -25,10 +25,11 @@ MEAN, STD = 0.3054, 0.3755  # of ink / 16 over the 1,437 scans outside the test 
 class DigitSplit:
     """One split of the digits, as a tensor in memory."""
 
-    def __init__(self, ids: list[str], x: torch.Tensor, targets: torch.Tensor, blank: float, shift: int) -> None:
+    def __init__(self, ids: list[str], x: torch.Tensor, targets: torch.Tensor, blank: float, shift: int, views: int) -> None:
         self.ids: Sequence[str] = ids
         self.targets = targets
         self.shift = shift
+        self.views = views
         self.x = x  # (N, 1, 8, 8)
         self.wide = torch.nn.functional.pad(x, (shift,) * 4, value=blank) if shift else None
 
@@ -36,15 +37,21 @@ class DigitSplit:
         return len(self.ids)
 
     def batch(self, index: NDArray[np.int64], draw: Draw | None) -> tuple[torch.Tensor, torch.Tensor]:
-        """The examples at `index` and their targets; moved about where a draw is given and the split has a shift."""
+        """The examples at `index` and their targets; moved about where a draw is given and the split has a shift.
+
+        Shape: (B, 1, 8, 8), or (B, 2, 1, 8, 8) where an example drawn is two views; and (B,).
+        """
         at = torch.from_numpy(index)
         if draw is None or self.wide is None:
             return self.x[at], self.targets[at]
-        offset = torch.from_numpy((uniform(draw.stream, draw.epoch, index, 2) * (2 * self.shift + 1)).astype(np.int64))
+        # Two numbers a view, so that the first of two views is the one that there would be alone.
+        places = uniform(draw.stream, draw.epoch, index, 2 * self.views) * (2 * self.shift + 1)
+        offset = torch.from_numpy(places.astype(np.int64)).unflatten(1, (self.views, 2))
         side = torch.arange(self.x.shape[-1])
-        rows = (offset[:, 0, None] + side)[:, :, None]
-        columns = (offset[:, 1, None] + side)[:, None, :]
-        return self.wide[at[:, None, None], 0, rows, columns][:, None], self.targets[at]
+        rows = (offset[..., 0, None] + side)[..., :, None]
+        columns = (offset[..., 1, None] + side)[..., None, :]
+        moved = self.wide[at[:, None, None, None], 0, rows, columns][:, :, None]
+        return (moved if self.views > 1 else moved[:, 0]), self.targets[at]
 
 
 def load() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -92,12 +99,12 @@ def build(config: Digits, source: Path | None, cache: Path) -> Data:
     mean, std = (MEAN, STD) if config.normalize == "standard" else (0.0, 1.0)
     x = torch.from_numpy(((images / INK - mean) / std).astype(np.float32))[:, None]
     y = torch.from_numpy(classes[digits])
+    facts = config.facts()
     splits: dict[str, Split] = {}
     for split, chosen in parts.items():
         at = torch.from_numpy(chosen)
         shift = config.shift if split == "train" else 0
-        splits[split] = DigitSplit([f"digit-{n:04d}" for n in chosen], x[at], y[at], -mean / std, shift)
-    facts = config.facts()
+        splits[split] = DigitSplit([f"digit-{n:04d}" for n in chosen], x[at], y[at], -mean / std, shift, facts.views)
     return Data(
         splits=splits,
         shape=(1, 8, 8),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from torch import nn
 
+from interpreter.parts.models.branches import BranchHeads
 from interpreter.parts.models.members import Groups, Members
 from interpreter.spec.components.models import Head
 
@@ -36,6 +37,16 @@ def heads_of_members(make: MakeHead, draws: Sequence[int], *, shared: bool) -> M
     """
     heads = [make(draws[0])] * len(draws) if shared else [make(number) for number in draws]
     return Members(heads, 2)
+
+
+def heads_of_branches(
+    make: Callable[[int, int], nn.Module], draws: Sequence[int], sizes: Sequence[int], outputs: int
+) -> BranchHeads:
+    """A head for each network, of which each has its own number of features; `make(n, size)` is one with weights number n.
+
+    Shape: (B, M, features) -> (B, M, outputs).
+    """
+    return BranchHeads([make(number, size) for number, size in zip(draws, sizes, strict=True)], sizes, outputs)
 
 
 def heads_of_groups(make: MakeHead, count: int) -> Groups:

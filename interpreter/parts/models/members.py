@@ -4,6 +4,8 @@ At once means: the parameters of the members are stacked, a tensor of (M, ...) f
 `torch.vmap` with all of them. The stack is made anew in each pass, with a gradient, so what is trained, saved and loaded are the
 members' own parameters. Buffers are stacked likewise and, in training, written back: running statistics of batch normalization
 are then as if each member had been called once. Dropout is drawn for each member by itself.
+
+Under autocast members run in turn: it does not reach into vmap (seen with torch 2.14), and the precision would be another.
 """
 
 from __future__ import annotations
@@ -15,8 +17,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from interpreter.parts.models.branches import Branches
 from interpreter.spec.members import member_name
 
+Places = dict[str, tuple[nn.Module, str]]  # a tensor's name -> the module that has it, and what it is called there
 _BATCH = 2  # examples in the trial pass: batch normalization wants more than one
 
 
@@ -35,6 +39,9 @@ class Members(nn.Module):
         self.at_once = False
         self.why_in_turn = ""  # why the members run in turn though they were asked to run at once
         self._norms = [module for module in networks[0].modules() if isinstance(module, _BatchNorm)]
+        # Looked up once: walking all modules in each pass would cost as much as the pass of a small network.
+        self._parameter_places = [_places(network, "_parameters") for network in networks]
+        self._buffer_places = [_places(network, "_buffers") for network in networks]
 
     @property
     def networks(self) -> list[nn.Module]:
@@ -58,7 +65,7 @@ class Members(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The outputs of all members, side by side."""
-        if not self.at_once or self._counts_batches():
+        if not self.at_once or self._counts_batches() or torch.is_autocast_enabled(x.device.type):
             of = x.unbind(1) if x.ndim > self.dims else [x] * len(self._modules)
             return torch.stack([network(own) for network, own in zip(self.networks, of, strict=True)], dim=1)
         made, buffers = self._stacked(x)
@@ -72,11 +79,10 @@ class Members(nn.Module):
 
     def _stacked(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The outputs of one pass through all members at once, and the stacked buffers as the pass left them."""
-        networks = self.networks
-        first = networks[0]
-        parameters = _stack([dict(network.named_parameters()) for network in networks])
+        first = self.networks[0]
+        parameters = _stack(self._parameter_places)
         with torch.no_grad():
-            buffers = _stack([dict(network.named_buffers()) for network in networks])
+            buffers = _stack(self._buffer_places)
 
         def one(state: Mapping[str, Tensor], own: Tensor) -> Tensor:
             made: Tensor = functional_call(first, dict(state), (own,))
@@ -87,10 +93,11 @@ class Members(nn.Module):
         return made, buffers
 
     def _write_back(self, buffers: Mapping[str, Tensor]) -> None:
-        with torch.no_grad():
-            for number, network in enumerate(self.networks):
-                for name, buffer in network.named_buffers():
-                    buffer.copy_(buffers[name][number])
+        own = [getattr(*place) for places in self._buffer_places for place in places.values()]
+        new = [buffers[name][number] for number, places in enumerate(self._buffer_places) for name in places]
+        if own:
+            with torch.no_grad():
+                torch._foreach_copy_(own, new)
 
 
 class Groups(Members):
@@ -106,8 +113,23 @@ class Groups(Members):
 
 def first_member(module: nn.Module) -> nn.Module:
     """The first of several networks; any other module is itself."""
-    return module.networks[0] if isinstance(module, Members) else module
+    return module.networks[0] if isinstance(module, (Members, Branches)) else module
 
 
-def _stack(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    return {name: torch.stack([state[name] for state in states]) for name in states[0]}
+def _places(network: nn.Module, kind: str) -> Places:
+    """Where the parameters or the buffers of a network are, by name; one that several parts share is told once, as torch does.
+
+    Tensors themselves aren't held: moving a model to a device replaces its buffers.
+    """
+    found: Places = {}
+    seen: set[int] = set()
+    for prefix, module in network.named_modules():
+        for key, tensor in getattr(module, kind).items():
+            if tensor is not None and id(tensor) not in seen:
+                seen.add(id(tensor))
+                found[f"{prefix}.{key}" if prefix else key] = (module, key)
+    return found
+
+
+def _stack(members: Sequence[Places]) -> dict[str, Tensor]:
+    return {name: torch.stack([getattr(*places[name]) for places in members]) for name in members[0]}

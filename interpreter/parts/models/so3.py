@@ -1,8 +1,8 @@
-"""Rotations of space: Wigner matrices of SO(3), and escnn, made importable without what its declared requirements can't have.
+"""Rotations of space: the representations of SO(3), their couplings and spherical harmonics, computed with `wigners`.
 
-escnn 1.0.11 calls two functions of libraries that can't be installed beside a current numpy: Clebsch-Gordan coefficients of
-py3nj, and Wigner matrices of lie_learn. Here both are computed with `wigners`; `escnn()` hands them to it while it is imported,
-unless the real ones are there.
+With them the equivariant networks need no other library. escnn, which their numbers are held against, calls two functions of
+libraries that can't be installed beside a current numpy: Clebsch-Gordan coefficients of py3nj, and Wigner matrices of
+lie_learn. `escnn()` hands it these while it is imported, unless the real ones are there.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _PARTS = ("group", "gspaces", "kernels", "nn")  # of escnn: all that it imports,
 
 @cache
 def escnn() -> ModuleType:
-    """The library escnn, imported, with its parts `group`, `gspaces`, `kernels` and `nn`.
+    """The library escnn 1.0.11, imported, with its parts `group`, `gspaces`, `kernels` and `nn`.
 
     Raises: StageFailed when it, or wigners, is not installed.
     """
     if find_spec("escnn") is None:
-        raise StageFailed("rotation-equivariant networks need the library escnn, which is not installed", hint=INSTALL)
+        raise StageFailed("this needs the library escnn, which is not installed", hint=INSTALL)
     with _stand_ins(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its docstrings' escapes, and of optional libraries that are absent
         library = importlib.import_module("escnn")
@@ -73,7 +73,7 @@ def euler(rotations: Floats) -> Floats:
 
 def clebsch_gordan(two_j1: ArrayLike, two_j2: ArrayLike, two_j3: ArrayLike, two_m1: ArrayLike, two_m2: ArrayLike,
                    two_m3: ArrayLike) -> Floats:  # fmt: skip
-    """Clebsch-Gordan coefficients <j1 m1 j2 m2 | j3 m3> of whole j, given doubled as py3nj takes them; m broadcast, j are one each.
+    """Clebsch-Gordan coefficients <j1 m1 j2 m2 | j3 m3> of whole j, doubled as py3nj takes them; m broadcast, j are single.
 
     Raises: ValueError for several j, or a half-integer.
     """
@@ -115,7 +115,7 @@ def _lie_learn_wigner(l: int, alpha: float, beta: float, gamma: float, field: st
 
 @contextmanager
 def _stand_ins() -> Iterator[None]:
-    """Within: modules of the two names, those that are absent. They are gone afterwards, so that nobody else takes them for real."""
+    """Within: modules of the two names, where absent. They are gone afterwards, so that nobody else takes them for real."""
     added = []
     for name, function, given in (
         ("py3nj", "clebsch_gordan", clebsch_gordan),
@@ -151,7 +151,7 @@ def couple(first: int, second: int, third: int) -> Floats:
 
 
 def harmonics(order: int, points: Floats) -> Floats:
-    """Real spherical harmonics of an order l in the directions of `points`, each direction's of norm 1; 0 at the origin for l > 0.
+    """Real spherical harmonics of an order l in the directions of `points`, of norm 1 together; at the origin 0 for l > 0.
 
     Shape: (P, 3) -> (P, 2l + 1).
     """

@@ -117,7 +117,7 @@ COMMENT ON COLUMN attempts.loader_workers IS 'Processes that loaded data.';
 COMMENT ON COLUMN attempts.numerics IS 'Everything recorded that can change the last digits.';
 
 CREATE TABLE metrics (stage_id INTEGER, attempt INTEGER, epoch INTEGER, split VARCHAR, metric VARCHAR, value DOUBLE);
-COMMENT ON TABLE metrics IS 'Metrics over whole splits, a row for each epoch. Epochs that a later attempt repeated are gone.';
+COMMENT ON TABLE metrics IS 'Metrics over whole splits, a row for each epoch; of a probe, those of what it picked. Epochs that a later attempt repeated are gone.';
 COMMENT ON COLUMN metrics.stage_id IS 'The stage.';
 COMMENT ON COLUMN metrics.attempt IS 'The attempt that wrote it.';
 COMMENT ON COLUMN metrics.epoch IS 'Epochs finished: counted from 1. An evaluation, a score stage or a combination has epoch 1.';
@@ -139,6 +139,30 @@ COMMENT ON COLUMN finals.min IS 'Lowest value, NaN left out.';
 COMMENT ON COLUMN finals.max_epoch IS 'Epoch of the highest value, counted from 1; the earliest of equals.';
 COMMENT ON COLUMN finals.max IS 'Highest value, NaN left out.';
 COMMENT ON COLUMN finals.kept IS 'Value at the epoch of the best checkpoint (stages.best_epoch); NULL until the stage is done.';
+
+CREATE TABLE probes (stage_id INTEGER, attempt INTEGER, checkpoint VARCHAR, epoch INTEGER, split VARCHAR, metric VARCHAR, value DOUBLE);
+COMMENT ON TABLE probes IS 'Metrics of the heads of probes, one head for each checkpoint that is looked at. Those of the one that was picked are in metrics too.';
+COMMENT ON COLUMN probes.stage_id IS 'The probe.';
+COMMENT ON COLUMN probes.attempt IS 'The attempt that wrote it.';
+COMMENT ON COLUMN probes.checkpoint IS 'The checkpoint, as the page calls it: epoch-700, best, last.';
+COMMENT ON COLUMN probes.epoch IS 'Epochs that the head was trained: counted from 1.';
+COMMENT ON COLUMN probes.split IS 'As in metrics.';
+COMMENT ON COLUMN probes.metric IS 'As in metrics.';
+COMMENT ON COLUMN probes.value IS 'Its value; NaN and infinity are kept as they came.';
+
+CREATE TABLE candidates (stage_id INTEGER, attempt INTEGER, position INTEGER, checkpoint VARCHAR, file VARCHAR, trained INTEGER, epoch INTEGER,
+                         value DOUBLE, picked BOOLEAN, why VARCHAR);
+COMMENT ON TABLE candidates IS 'What each checkpoint that a probe looked at came to, once it has picked one.';
+COMMENT ON COLUMN candidates.stage_id IS 'The probe.';
+COMMENT ON COLUMN candidates.attempt IS 'The attempt that picked.';
+COMMENT ON COLUMN candidates.position IS 'Place among the checkpoints, from 1, as on the page.';
+COMMENT ON COLUMN candidates.checkpoint IS 'The checkpoint, as the page calls it: epoch-700, best, last.';
+COMMENT ON COLUMN candidates.file IS 'Its file in the record of the fit. Two that are one file share one head.';
+COMMENT ON COLUMN candidates.trained IS 'Epoch of the fit after which it was made, counted from 1.';
+COMMENT ON COLUMN candidates.epoch IS 'Best epoch of its head, counted from 1, by the metric that picks; the earliest of equals. NULL where it had no finite value.';
+COMMENT ON COLUMN candidates.value IS 'Value of that metric there.';
+COMMENT ON COLUMN candidates.picked IS 'Whether it is the one that was picked.';
+COMMENT ON COLUMN candidates.why IS 'Of the picked one: why, and which others had the same value.';
 
 CREATE TABLE baselines (stage_id INTEGER, attempt INTEGER, rule VARCHAR, split VARCHAR, metric VARCHAR, value DOUBLE);
 COMMENT ON TABLE baselines IS 'What trivial rules reach, each fitted on the training examples alone.';
@@ -175,7 +199,7 @@ COMMENT ON TABLE resources IS 'What an epoch cost.';
 COMMENT ON COLUMN resources.stage_id IS 'The stage.';
 COMMENT ON COLUMN resources.attempt IS 'The attempt that wrote it.';
 COMMENT ON COLUMN resources.epoch IS 'Epoch, counted from 1.';
-COMMENT ON COLUMN resources.resource IS 'seconds, it_per_s (steps a second), rss_mb (memory of the process), workers_mb (of its loader processes), wait_s (seconds that training waited for data), ...';
+COMMENT ON COLUMN resources.resource IS 'seconds, it_per_s (steps a second), rss_mb (memory of the process), workers_mb (of its loader processes), wait_s (seconds that training waited for data), features_s (seconds that a probe spent on getting features), ...';
 COMMENT ON COLUMN resources.value IS 'Its value.';
 
 CREATE TABLE memory_slopes (stage_id INTEGER, attempt INTEGER, resource VARCHAR, size_mb DOUBLE, slope_mb DOUBLE, share DOUBLE, epochs INTEGER);

@@ -38,6 +38,49 @@ COMMENT ON COLUMN curves.split IS 'As the page says: train, val, or the name of 
 COMMENT ON COLUMN curves.metric IS 'loss, accuracy, rmse, ...';
 COMMENT ON COLUMN curves.value IS 'Its value.';
 
+CREATE VIEW probe_curves AS
+SELECT c.entry, c.profile, c.arm, c.base, c.factors, c.seed, c.stage, p.checkpoint, k.trained, k.picked, p.epoch, p.split, p.metric, p.value
+FROM chains c JOIN probes p USING (stage_id) LEFT JOIN candidates k ON k.stage_id = p.stage_id AND k.checkpoint = p.checkpoint;
+COMMENT ON VIEW probe_curves IS 'Metrics of heads by epoch, for each checkpoint that a probe looks at.';
+COMMENT ON COLUMN probe_curves.entry IS '2024-06-28/first.';
+COMMENT ON COLUMN probe_curves.profile IS 'Profile; empty at full scale.';
+COMMENT ON COLUMN probe_curves.arm IS 'Arm.';
+COMMENT ON COLUMN probe_curves.base IS 'The arm as the page names it: equal for all points of a sweep.';
+COMMENT ON COLUMN probe_curves.factors IS 'Factor of the sweep to the label of its value.';
+COMMENT ON COLUMN probe_curves.seed IS 'Seed of the trial.';
+COMMENT ON COLUMN probe_curves.stage IS 'Name of the probe in the chain.';
+COMMENT ON COLUMN probe_curves.checkpoint IS 'The checkpoint, as the page calls it: epoch-700, best, last.';
+COMMENT ON COLUMN probe_curves.trained IS 'Epoch of the fit after which it was made, counted from 1; NULL until the probe is done.';
+COMMENT ON COLUMN probe_curves.picked IS 'Whether it is the one that was picked; NULL until the probe is done.';
+COMMENT ON COLUMN probe_curves.epoch IS 'Epochs that the head was trained: counted from 1.';
+COMMENT ON COLUMN probe_curves.split IS 'train or val.';
+COMMENT ON COLUMN probe_curves.metric IS 'loss, accuracy, rmse, ...';
+COMMENT ON COLUMN probe_curves.value IS 'Its value.';
+
+CREATE VIEW probed AS
+SELECT c.entry, c.profile, c.arm, c.base, c.factors, c.arm_position, c.seed, c.stage, k.position, k.checkpoint, k.file, k.trained, k.epoch,
+       s.best_metric AS metric, k.value, k.picked, k.why, c.stage_id
+FROM chains c JOIN candidates k USING (stage_id) JOIN stages s USING (stage_id);
+COMMENT ON VIEW probed IS 'What each checkpoint that a probe looked at came to, for each trial: the best epoch of its head.';
+COMMENT ON COLUMN probed.entry IS '2024-06-28/first.';
+COMMENT ON COLUMN probed.profile IS 'Profile; empty at full scale.';
+COMMENT ON COLUMN probed.arm IS 'Arm.';
+COMMENT ON COLUMN probed.base IS 'The arm as the page names it: equal for all points of a sweep.';
+COMMENT ON COLUMN probed.factors IS 'Factor of the sweep to the label of its value.';
+COMMENT ON COLUMN probed.arm_position IS 'Place of the arm within the entry, from 1.';
+COMMENT ON COLUMN probed.seed IS 'Seed of the trial.';
+COMMENT ON COLUMN probed.stage IS 'Name of the probe in the chain.';
+COMMENT ON COLUMN probed.position IS 'Place among the checkpoints, from 1, as on the page.';
+COMMENT ON COLUMN probed.checkpoint IS 'The checkpoint, as the page calls it: epoch-700, best, last.';
+COMMENT ON COLUMN probed.file IS 'Its file in the record of the fit. Two that are one file share one head.';
+COMMENT ON COLUMN probed.trained IS 'Epoch of the fit after which it was made, counted from 1.';
+COMMENT ON COLUMN probed.epoch IS 'Best epoch of its head, counted from 1; the earliest of equals.';
+COMMENT ON COLUMN probed.metric IS 'The metric that picks.';
+COMMENT ON COLUMN probed.value IS 'Its value there.';
+COMMENT ON COLUMN probed.picked IS 'Whether it is the one that was picked.';
+COMMENT ON COLUMN probed.why IS 'Of the picked one: why, and which others had the same value.';
+COMMENT ON COLUMN probed.stage_id IS 'The probe.';
+
 CREATE VIEW readings AS
 SELECT e.entry, e.profile, m.arm, a.base, a.factors, m.seed, m.measure, m.value, m.epoch, m.selected, m.complete, m.note
 FROM measures m JOIN entries e USING (entry_id) LEFT JOIN arms a ON a.entry_id = m.entry_id AND a.arm = m.arm;

@@ -99,8 +99,12 @@ class Objective(Component):
 
     def misfit(self, data: Dataset) -> str:
         """Why it can't be minimized on `data`, said of the objective ("wants ..."), or "" when it can."""
-        found = data.facts().task
-        return "" if found == self.task else f"wants a {self.task} target, and this dataset's is {found}"
+        facts = data.facts()
+        if facts.task != self.task:
+            return f"wants a {self.task} target, and this dataset's is {facts.task}"
+        if facts.views > self.views and not self.batchwise:
+            return f"is for one view of an image, and a training example of this dataset is {facts.views}"
+        return ""
 
     def logged(self) -> tuple[str, ...]:
         """Every metric it logs on a split with these settings, `loss` included."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from interpreter.spec.base import Config
+from interpreter.spec.base import Config, since
 from interpreter.spec.components.contract import DataFacts
 from interpreter.spec.components.subsets import Scored
 
@@ -56,11 +56,15 @@ class Digits(LabelBudget):
     """`range`: ink from 0 to 1. `standard`: that, less 0.3054 and over 0.3755, constants of what is not the test part."""
     shift: Annotated[int, Field(ge=0, le=7)] = 0
     """Training images are moved by up to this many pixels each way, both ways, filled up with blank paper."""
+    two_views: bool = since(1, False, neutral=False)
+    """Two views of each training image, for contrastive objectives: each is moved on its own, so it takes a `shift`."""
 
     @model_validator(mode="after")
-    def _classes_once(self) -> Digits:
+    def _consistent(self) -> Digits:
         if self.classes is not None and len(set(self.classes)) != len(self.classes):
             raise ValueError("`classes` names a digit twice")
+        if self.two_views and not self.shift:
+            raise ValueError("`two_views` without a `shift` are one view twice: say by how many pixels each is moved")
         return self
 
     def digits(self) -> tuple[int, ...]:
@@ -70,7 +74,8 @@ class Digits(LabelBudget):
     def facts(self) -> DataFacts:
         """What is known before the data is read: everything."""
         digits = self.digits()
-        return DataFacts(SPLITS, (1, self.SIDE, self.SIDE), len(digits), "classification", "digits:" + ",".join(map(str, digits)))
+        space, views = "digits:" + ",".join(map(str, digits)), 2 if self.two_views else 1
+        return DataFacts(SPLITS, (1, self.SIDE, self.SIDE), len(digits), "classification", space, views)
 
     def measured(self, split: str) -> dict[str, Any]:
         """What decides an evaluated split. What touches only training (label budget, shifts) is left out."""

@@ -275,6 +275,10 @@ class Joint(Model):
         """How many networks give outputs for an example, each by a head of its own."""
         return len(self.draws())
 
+    def head_features(self, features: int) -> tuple[int, ...]:
+        """How many of the inner network's `features` each network has, and its head sees: all."""
+        return (features,) * self.networks()
+
 
 class Ensemble(Joint):
     """Several networks of one kind trained in one fit, each with a head of its own; the objective's `members` says on what.
@@ -332,7 +336,8 @@ class Interpensemble(Joint):
     """A wide network and the narrow ones inside it, whose convolutions are blocks of its own (after Abe et al. 2022).
 
     Each weight of a convolution is cut into groups x groups blocks, by outputs and inputs; there are as many narrow networks,
-    each with the width divided by `groups`. First convolutions, normalizations and heads are not shared.
+    each with the width divided by `groups`. First convolutions, normalizations and heads are not shared, and the head of a
+    narrow network sees the features that this network has.
     """
 
     weightless: ClassVar[frozenset[str]] = Joint.weightless | {"shortcut", "predict"}
@@ -341,8 +346,9 @@ class Interpensemble(Joint):
     groups: Annotated[int, Field(ge=2, le=8)] = 2
     """Parts that channels are cut into; 2 makes four narrow networks."""
     shortcut: Literal["switched", "straight"] = "switched"
-    """Networks that cross from one half to the other inside a block: the shortcut crosses with them and switches back, or
-    stays within its half."""
+    """Networks that cross from one part of the channels to another inside a block: the shortcut's convolution crosses too, and
+    what comes out is switched back, or it stays within its part. Switched, shortcuts are cut without rest or overlap; straight,
+    several networks share a block, and the blocks that cross are the wide network's alone."""
     predict: Literal["mean_probability", "geometric_mean"] = "mean_probability"
     """How the narrow networks' predictions become one."""
 
@@ -353,6 +359,10 @@ class Interpensemble(Joint):
     def prediction(self) -> str:
         """As `predict` says of the narrow networks."""
         return self.predict
+
+    def head_features(self, features: int) -> tuple[int, ...]:
+        """All of the wide network's, and of each narrow one those it has itself."""
+        return (features, *[features // self.groups] * self.groups**2)
 
     @model_validator(mode="after")
     def _cut(self) -> Interpensemble:

@@ -189,7 +189,8 @@ class SimClr(Contrast):
             return text
         facts = data.facts()
         if "train" in facts.splits and facts.views < 2:
-            return f"needs two views of each image, and a `{data.type}` dataset gives one"
+            more = ": say `two_views: true`, with a `shift`" if "two_views" in type(data).model_fields else ""
+            return f"needs two views of each image, and a `{data.type}` dataset gives one{more}"
         return ""
 
 
@@ -198,6 +199,10 @@ class InterpensembleLoss(Objective):
 
     task: ClassVar[str] = "classification"
     metrics: ClassVar[tuple[str, ...]] = Classification.metrics
+
+    def logged(self) -> tuple[str, ...]:
+        """Those of the prediction, the wide network's accuracy, the narrow ones' mean, and how often two of them disagree."""
+        return (*self.metrics, "big_accuracy", *MEMBER_METRICS)
 
     def model_misfit(self, model: Model) -> str:
         """Why it can't be minimized with `model`, said of the model, or ""."""

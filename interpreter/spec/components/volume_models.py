@@ -258,8 +258,8 @@ class EquivariantResnet(Conv3d):
             )
         if self.samples < self.least_samples():
             raise ValueError(
-                f"`samples` {self.samples} can't tell apart the {self.field_size()} numbers of a field: take {self.least_samples()} "
-                "or more, or lower `max_frequency`"
+                f"`samples` {self.samples} can't tell apart the {self.field_size()} numbers of a field: take"
+                f" {self.least_samples()} or more, or lower `max_frequency`"
             )
         return self
 

@@ -142,6 +142,8 @@ class View(Config):
 
 def _as_train(value: Any, info: ValidationInfo) -> Any:
     """The view of training where `val: train` says so; when that one is wrong, it is told by itself."""
+    if isinstance(value, str) and value != "train":
+        raise ValueError("is a mapping, or `train` for the view of training")
     return info.data.get("train", View()) if value == "train" else value
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 from interpreter.parts.models.equivariant.bases import kernel_basis
 from interpreter.parts.models.equivariant.fields import Field
+from interpreter.parts.models.equivariant.precision import full_precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class _Block:
     weights: slice
     basis: str  # name of the buffer
     rows: slice  # of the kernel: those of all outputs of this kind
-    outputs: tuple[int, int, slice, int, int]  # fields, their size, channels of this order in one, copies, size of the order
+    outputs: tuple[int, int, slice, int, int]  # fields, their size, this order's channels in one, its copies, their size
     inputs: tuple[int, int, slice, int, int]
 
     def view(self, kernel: torch.Tensor) -> torch.Tensor:
@@ -33,11 +34,13 @@ class _Block:
 
 
 class _Assemble(torch.autograd.Function):
-    """Weights times basis kernels, put in their places: blocks of two orders share a few small bases, so most of it is copying."""
+    """Weights times basis kernels, put in their places: blocks share a few small bases, so most of it is copying."""
 
     @staticmethod
-    def forward(ctx: Any, weight: torch.Tensor, shape: tuple[int, int, int], blocks: Sequence[_Block], *bases: torch.Tensor):
-        ctx.blocks, ctx.shape = blocks, shape
+    def forward(
+        ctx: Any, weight: torch.Tensor, shape: tuple[int, int, int], blocks: Sequence[_Block], *bases: torch.Tensor
+    ) -> torch.Tensor:
+        ctx.blocks = blocks
         ctx.save_for_backward(*bases)
         kernel = weight.new_zeros(shape)
         for block, basis in zip(blocks, bases, strict=True):
@@ -66,9 +69,7 @@ class SteerableConv3d(nn.Module):
     Source: Weiler et al., 3D Steerable CNNs, 2018; initialization: generalized He (Weiler & Cesa 2019), as in escnn.
     """
 
-    def __init__(
-        self, field: Field, count: int, outputs: Sequence[tuple[Field, int]], kernel: int = 3, padding: int = 0
-    ) -> None:
+    def __init__(self, field: Field, count: int, outputs: Sequence[tuple[Field, int]], kernel: int = 3, padding: int = 0) -> None:
         super().__init__()
         self.kernel, self.padding = kernel, padding
         self.shape = (sum(out.size * n for out, n in outputs), field.size * count)
@@ -79,9 +80,12 @@ class SteerableConv3d(nn.Module):
             rows = slice(row, row + out.size * n)
             row = rows.stop
             for order2, copies2, channels2 in out.orders():
-                found = [(o, *rest, kernel_basis(o, order2, kernel)) for o, *rest in field.orders()]
-                found = [each for each in found if len(each[-1])]
-                for order1, copies1, channels1, basis in found:
+                bases = {order1: kernel_basis(order1, order2, kernel) for order1, _, _ in field.orders()}
+                sources = sum(len(basis) > 0 for basis in bases.values())
+                for order1, copies1, channels1 in field.orders():
+                    basis = bases[order1]
+                    if not len(basis):
+                        continue
                     size = len(basis) * n * copies2 * count * copies1
                     name = f"basis_{order1}_{order2}"
                     if name not in self._buffers:
@@ -92,7 +96,7 @@ class SteerableConv3d(nn.Module):
                         (count, field.size, channels1, copies1, 2 * order1 + 1),
                     ))  # fmt: skip
                     # So many terms add up in an output, in equal parts from each order of the inputs.
-                    scales.append(torch.full((size,), 1 / math.sqrt(len(found) * len(basis) * count * copies1)))
+                    scales.append(torch.full((size,), 1 / math.sqrt(sources * len(basis) * count * copies1)))
                     at += size
         self.blocks = tuple(blocks)
         self.weight = nn.Parameter(torch.cat(scales) * torch.randn(at))
@@ -108,7 +112,8 @@ class SteerableConv3d(nn.Module):
         if center:
             bases = [basis[..., middle, middle, middle].contiguous() for basis in bases]
         taps = 1 if center else self.kernel**3
-        kernel: torch.Tensor = _Assemble.apply(self.weight, (*self.shape, taps), self.blocks, *bases)
+        with full_precision(self.weight.device):
+            kernel: torch.Tensor = _Assemble.apply(self.weight, (*self.shape, taps), self.blocks, *bases)
         return kernel.squeeze(-1) if center else kernel.unflatten(-1, (self.kernel,) * 3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -123,7 +128,9 @@ class SteerableConv3d(nn.Module):
             return self.assembled(center)
         # What was kept is compared by value: no way of changing weights can leave a kernel behind.
         kept = self._kept
-        same = kept is not None and kept[0] == center and kept[1].dtype == self.weight.dtype and kept[1].device == self.weight.device
+        same = (
+            kept is not None and kept[0] == center and kept[1].dtype == self.weight.dtype and kept[1].device == self.weight.device
+        )
         if kept is None or not same or not torch.equal(kept[1], self.weight):
             kept = self._kept = (center, self.weight.detach().clone(), self.assembled(center))
         return kept[2]

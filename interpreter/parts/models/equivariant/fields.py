@@ -67,7 +67,9 @@ def fourier(field: Field, grid: str, samples: int) -> tuple[Floats, Floats]:
     if field.kind == "regular":
         # The value at a rotation: matrix elements of each order l, weighted by sqrt(2l + 1).
         angles = grids.rotations(samples, cubic)
-        values = [np.sqrt(2 * order + 1) * np.stack([wigner(order, *each).T.ravel() for each in angles]) for order, *_ in field.orders()]
+        values = [
+            np.sqrt(2 * order + 1) * np.stack([wigner(order, *each).T.ravel() for each in angles]) for order, *_ in field.orders()
+        ]
     else:
         # The weights are escnn's: harmonics of each order have norm 1 at a point, so that no order outweighs another.
         points = grids.directions(samples, cubic)

@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from interpreter.parts.models.equivariant.fields import Field, fourier
-
+from interpreter.parts.models.equivariant.precision import full_precision
 
 CACHED = 2**18  # numbers: a megabyte, of single precision, which is in a processor's cache at once
 
@@ -38,6 +38,15 @@ class Sampled(nn.Module):
         self.field = field
         for name, matrix in zip(("to_samples", "from_samples"), fourier(field, grid, samples), strict=True):
             self.register_buffer(name, torch.tensor(matrix, dtype=torch.get_default_dtype()), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """What comes of the map, computed in the precision of the transforms, also where others compute in less."""
+        with full_precision(x.device):
+            return self.transform(x.to(self.to_samples.dtype))
+
+    def transform(self, x: torch.Tensor) -> torch.Tensor:
+        """What comes of the map."""
+        raise NotImplementedError
 
     def per_field(self, x: torch.Tensor) -> torch.Tensor:
         """Maps of single fields. Shape: (B, F * size, X, Y, Z) -> (B * F, size, X * Y * Z)."""
@@ -99,7 +108,7 @@ class FourierPointwise(Sampled):
         super().__init__(field, grid, samples)
         self.function = function
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def transform(self, x: torch.Tensor) -> torch.Tensor:
         """The map, nonlinear."""
         function = FUNCTIONS[self.function]
         out: torch.Tensor = _Pointwise.apply(self.per_field(x), self.to_samples, self.from_samples, function)

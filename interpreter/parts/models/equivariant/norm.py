@@ -12,10 +12,10 @@ from interpreter.parts.models.equivariant.fields import Field
 
 
 class FieldNorm(_BatchNorm):
-    """Batch normalization that commutes with rotations: one variance and one scale a field, mean and bias of its invariant channel.
+    """Batch normalization that commutes with rotations: a variance and a scale a field, a mean and a bias of its first channel.
 
-    Means and variances are constants in the gradient. There is one number a field in each parameter and running statistic, and
-    what is done with other batch normalizations is done with this one.
+    That channel is the one that does not turn. Means and variances are constants in the gradient. There is one number a field
+    in each parameter and running statistic, and what is done with other batch normalizations is done with this one.
 
     Shape: (B, channels of the fields, X, Y, Z) -> the same.
     Source: escnn's IIDBatchNorm3d.
@@ -34,9 +34,18 @@ class FieldNorm(_BatchNorm):
 
         Raises: ValueError in training on a single number a channel, which has no variance.
         """
-        mean, variance = self._batch(x.detach()) if self.training else (self.running_mean, self.running_var)
+        mean, variance = (
+            self._batch(x.detach().to(self.running_mean.dtype)) if self.training else (self.running_mean, self.running_var)
+        )
         return nn.functional.batch_norm(
-            x, self._at_first(mean), variance[self.owner], self.weight[self.owner], self._at_first(self.bias), False, 0.0, self.eps
+            x,
+            self._at_first(mean),
+            variance[self.owner],
+            self.weight[self.owner],
+            self._at_first(self.bias),
+            False,
+            0.0,
+            self.eps,
         )
 
     @torch.no_grad()

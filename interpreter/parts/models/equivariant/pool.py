@@ -34,7 +34,7 @@ class FieldPool(Sampled):
         super().__init__(field, grid, samples)
         self.by, self.sigma_voxels, self.centered = by, sigma_voxels, centered
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def transform(self, x: torch.Tensor) -> torch.Tensor:
         """The pooled map."""
         sides, halves = x.shape[2:], tuple(side // 2 for side in x.shape[2:])
         thinner = 1 if self.by == "extreme" else 0

@@ -147,8 +147,8 @@ class Chains:
                 self._kept(rule, fitted, place)
                 if len(self.problems.found) > told:
                     break  # one checkpoint that isn't kept tells what is wrong with a range of them
-            models = {"model": fitted.model, "model_name": fitted.model_name, "model_place": stage.place}
-            return self._scored(replace(stage, at=tuple(rules), **models))
+            stage = replace(stage, at=tuple(rules), model=fitted.model, model_name=fitted.model_name, model_place=stage.place)
+            return self._scored(stage)
         probed = [s for s in before[before.index(fitted) :] if s.kind == "probe"]
         rule = stage.checkpoint or ("picked" if probed else fitted.onward)
         measured = probed[-1] if rule == "picked" else fitted

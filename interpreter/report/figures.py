@@ -47,7 +47,7 @@ def figures(judgement: Judgement, plan: Plan, reader: Reader, look: Look) -> tup
     if entry.claims and "forest" not in kinds:
         asked[_free("forest", asked)] = Chart(kind="forest")
     if "curves" not in kinds and _recorded(default_metrics(judgement.entry), judgement, reader):
-        asked[_free("curves", asked)] = Chart(kind="curves")
+        asked[_free("curves", asked)] = Chart(kind="curves", arms=_own(judgement, plan))
     if entry.measures and "measures" not in kinds:
         asked[_free("measures", asked)] = Chart(kind="measures")
     data = DataSets()
@@ -82,6 +82,13 @@ def _recorded(metrics: Sequence[str], judgement: Judgement, reader: Reader) -> b
     return bool(metrics) and (
         not reader.available or any((arm.name, *where_is(arm, metric)) in reader.available for arm in arms for metric in metrics)
     )
+
+
+def _own(judgement: Judgement, plan: Plan) -> list[str] | None:
+    """The arms that are no results made elsewhere, where there are arms of both kinds: such results have other metrics."""
+    arms = judgement.entry.arms
+    own = [arm.name for arm in arms if any(plan.stages[key].kind != "import" for trial in arm.trials for _, key in trial.stages)]
+    return own if 0 < len(own) < len(arms) else None
 
 
 def _free(name: str, taken: Mapping[str, Any]) -> str:

@@ -77,8 +77,8 @@ class Reader:
 
     @cached_property
     def probed(self) -> list[Record]:
-        """Checkpoints that probes looked at, at the best epoch of each head: arm, seed, stage, checkpoint, trained, epoch, picked,
-        split, metric, value."""
+        """Every metric of checkpoints that probes looked at, at each head's best epoch: arm, seed, stage, checkpoint, trained,
+        epoch, picked, split, metric, value."""
         return self._rows("probed")
 
     @cached_property

@@ -47,9 +47,12 @@ EQUAL = "equal accuracies"
 
 # What an axis is marked with, those that are wanted most first.
 _MARKS = (
-    (50, 90, 10, 99, 1), (80, 70, 60, 20, 30, 40), (95, 85, 98, 5, 2, 75, 15, 25, 65), (97, 96, 94, 93, 92, 91, 88, 82, 3, 4, 6, 8),
-    (99.5, 99.9, 99.8, 98.5, 97.5, 96.5, 0.5, 0.1), tuple(range(1, 100)),
+    (50, 90, 10, 99, 1), (80, 70, 60, 20, 30, 40), (95, 85, 98, 5, 2, 75, 15, 25, 65),
+    (97, 96, 94, 93, 92, 91, 88, 82, 3, 4, 6, 8), (99.5, 99.9, 99.8, 98.5, 97.5, 96.5, 0.5, 0.1), tuple(range(1, 100)),
 )  # fmt: skip
+
+# Where a name may stand: its alignment and offsets in pixels, the best place first.
+_BESIDE = tuple((align, dx, dy) for dy in (-11, 13, -28, 30) for align, dx in (("left", 11), ("right", -11)))
 
 
 class Keeper(Protocol):
@@ -128,7 +131,7 @@ def robustness_figure(
         line_names=tuple(text for text, _ in drawn),
         tooltip=(
             ("arm", "model"), ("family", "family"), ("in_text", metric_title(chart.in_)), ("out_text", metric_title(chart.out)),
-            *((f"above{i}", f"above {line.name}") for i, line in enumerate(lines)),
+            *((f"above{i}", f"above: {line.name}") for i, line in enumerate(lines)),
         ),
     )  # fmt: skip
     lacking = [p.arm for p in points if p not in finite]
@@ -138,7 +141,9 @@ def robustness_figure(
     return Figure(
         name, "robustness", title, f"{said} {who.note}".strip(), alternative(title, finite, lines, references),
         (page.to_dict(validate=False),), file.to_dict(validate=False),
-        Look(tuple(f.name for f in shown), tuple(f.tint for f in shown), tuple((1, 0) for _ in shown), tuple(f.shape for f in shown)),
+        Look(
+            tuple(f.name for f in shown), tuple(f.tint for f in shown), ((1, 0),) * len(shown), tuple(f.shape for f in shown)
+        ),
         wide=True, grid=table_of(name, title, chart, finite, lines, references),
     )  # fmt: skip
 
@@ -163,8 +168,10 @@ def _families(chart: Chart, who: Cast, plan: Plan) -> dict[str, Family]:
         if not faint[family]:
             alone = len(own) == 1 and family == who.labels[own[0].name]
             at = who.look.labels.index(family) if alone and family in who.look.labels else None
-            tint = who.look.tints[at] if at is not None else TINTS[turn % len(TINTS)]
-            turn += 1
+            tint = who.look.tints[at] if at is not None else BASELINE
+            if tint == BASELINE:  # grey is for what was made elsewhere
+                tint = TINTS[turn % len(TINTS)]
+                turn += 1
         made[family] = Family(family, tint, SHAPES[place % len(SHAPES)], faint[family])
     return {arm.name: made[named[arm.name]] for arm in who.arms}
 
@@ -209,7 +216,7 @@ def _points(
         n_in, n_out = (next(iter(of)) if len(of) == 1 else None for of in sizes)
         above, half = [], []
         for line in lines:
-            judged = line.line
+            judged: Line | None = line.line
             if isinstance(line.asked, FittedLine):
                 of = [model for other in meant_by(line.asked, arms) for model in every[other.name]]
                 judged = line_for(line.asked, of, frozenset(model.keys for model in every[arm.name])).line
@@ -310,7 +317,7 @@ def _point_row(point: Point, scaled: Any, lines: Sequence[Drawn]) -> dict[str, A
             at = _at(end, scaled)
             row[f"{axis}_{name}"] = None if math.isnan(at) else float(np.clip(at, -1e3, 1e3))
         n = point.n_in if original else point.n_out
-        told = f"{of.mean:.2%}" + (f", {ends[0]:.2%} to {ends[1]:.2%} (n = {n:,})" if ends else "")
+        told = f"{100 * (of.mean or 0.0):.2f} %" + (f", {100 * ends[0]:.2f} to {100 * ends[1]:.2f} (n = {n:,})" if ends else "")
         row["in_text" if original else "out_text"] = told + (f", mean of {of.n} seeds" if of.n > 1 else "")
     for i, (above, half) in enumerate(zip(point.above, point.half, strict=True)):
         row[f"above{i}"] = _points_text(above.mean, half)
@@ -324,7 +331,7 @@ def _points_text(value: float | None, half: float | None) -> str:
 
 
 def _reference_row(label: str, pair: tuple[float, float], scaled: Any) -> dict[str, Any]:
-    row = {"family": "from elsewhere", "arm": label, "in_text": f"{pair[0]:.2%}", "out_text": f"{pair[1]:.2%}"}
+    row = {"family": "from elsewhere", "arm": label, "in_text": f"{100 * pair[0]:.2f} %", "out_text": f"{100 * pair[1]:.2f} %"}
     return row | {"x": _at(pair[0], scaled), "y": _at(pair[1], scaled), "x_lo": None, "x_hi": None, "y_lo": None, "y_hi": None}
 
 
@@ -355,10 +362,8 @@ def _names(rows: Rows, faint: set[str], x: robustness.Axis, y: robustness.Axis) 
         left = (row["x"] - x.domain[0]) / (x.domain[1] - x.domain[0]) * robustness.WIDTH
         top = (y.domain[1] - row["y"]) / (y.domain[1] - y.domain[0]) * robustness.HEIGHT
         size = LETTER * len(row["arm"])
-        options = [("left", 11, -11), ("right", -11, -11), ("left", 11, 13), ("right", -11, 13), ("left", 11, -28), ("right", -11, -28),
-                   ("left", 11, 30), ("right", -11, 30)]  # fmt: skip
-        best, fewest = options[0], math.inf
-        for option in options:
+        best, fewest = _BESIDE[0], math.inf
+        for option in _BESIDE:
             align, dx, dy = option
             begin = left + dx if align == "left" else left + dx - size
             box = (begin, begin + size, top + dy - TEXT / 2, top + dy + TEXT / 2)

@@ -25,14 +25,19 @@ Pairs = Mapping[str, tuple[float, float]]
 def called(line: AnyLine, fit: Fit | None = None) -> str:
     """What a line is called beside the drawing."""
     if not isinstance(line, FittedLine):
-        return CREDITED[line].partition(",")[0]
+        return f"credited to {CREDITED[line]}"
     assert fit is not None
     return f"{line.fit} fit to {fit.models} models, R² {fit.r_squared:.3f}"
 
 
 def caption(
-    chart: Chart, points: Sequence[Point], lines: Sequence[Drawn], lacking: Sequence[str], missing: Sequence[str], references: Pairs
-) -> str:  # fmt: skip
+    chart: Chart,
+    points: Sequence[Point],
+    lines: Sequence[Drawn],
+    lacking: Sequence[str],
+    missing: Sequence[str],
+    references: Pairs,
+) -> str:
     """What is drawn, what the lines are, and what is missing."""
     said = [chart.caption] if chart.caption else []
     counts = sorted({(p.n_in, p.n_out) for p in points if p.n_in and p.n_out})
@@ -60,10 +65,11 @@ def _line_words(line: Drawn) -> str:
     if line.fit is None:
         assert not isinstance(line.asked, FittedLine)
         at = line.line
-        return f"{CREDITED[line.asked]}: {at.scale}(out) = {at.slope:g} {at.scale}(in) {MINUS} {-at.intercept:g}."
-    return (
-        f"{line.fit.words[:1].upper()}{line.fit.words[1:]}; in the table each of them is judged by the line through the others."
-    )
+        sign = MINUS if at.intercept < 0 else "+"
+        text = f"{at.scale}(out) = {at.slope:g} {at.scale}(in) {sign} {abs(at.intercept):g}"
+        return f"Credited to {CREDITED[line.asked]} in code, and not checked in the paper: {text}."
+    words = line.fit.words.replace(" -", f" {MINUS}")
+    return f"{words[:1].upper()}{words[1:]}; in the table each of them is judged by the line through the others."
 
 
 def alternative(title: str, points: Sequence[Point], lines: Sequence[Drawn], references: Pairs) -> str:
@@ -72,16 +78,19 @@ def alternative(title: str, points: Sequence[Point], lines: Sequence[Drawn], ref
     said = [f"{title}. {count(len(points), 'point')}"]
     faint = [p for p in points if p.faint]
     if faint:
-        ends = [
-            f"{min(v):.1%} to {max(v):.1%}"
-            for v in ([p.acc_in.mean or 0.0 for p in faint], [p.acc_out.mean or 0.0 for p in faint])
-        ]
+        both = [p.acc_in.mean or 0.0 for p in faint], [p.acc_out.mean or 0.0 for p in faint]
+        ends = [f"{_short(min(v))} to {_short(max(v))}" for v in both]
         said.append(f"{count(len(faint), 'imported model')} from {ends[0]} on the original and {ends[1]} on the shifted data")
     for p in own[:_ALT]:
-        text = f"{p.arm}: {p.acc_in.mean:.1%} on the original, {p.acc_out.mean:.1%} on the shifted data"
-        of = [f"{_points(a.mean)} points above {line.name}" for a, line in zip(p.above, lines, strict=True) if a.mean is not None]
+        shares = _short(p.acc_in.mean or 0.0), _short(p.acc_out.mean or 0.0)
+        text = f"{p.arm}: {shares[0]} on the original, {shares[1]} on the shifted data"
+        of = [
+            f"{_points(a.mean)} points above the line, {line.name}"
+            for a, line in zip(p.above, lines, strict=True)
+            if a.mean is not None
+        ]
         said.append(", ".join([text, *of]))
-    said += [f"{label}, from elsewhere: {pair[0]:.1%}, {pair[1]:.1%}" for label, pair in references.items()]
+    said += [f"{label}, from elsewhere: {_short(pair[0])}, {_short(pair[1])}" for label, pair in references.items()]
     return "; ".join(said) + "."
 
 
@@ -96,7 +105,7 @@ def grid(name: str, title: str, chart: Chart, points: Sequence[Point], lines: Se
         *(["seeds"] if several else []),
         chart.in_,
         chart.out,
-        *(f"above {line.name}" for line in lines),
+        *(f"above: {line.name}" for line in lines),
     ]
     rows = []
     exact = []
@@ -113,9 +122,9 @@ def grid(name: str, title: str, chart: Chart, points: Sequence[Point], lines: Se
     footer = []
     for label, pair in references.items():
         above = [_above(_of_reference(pair, line), None) if line.fit is None else NOTHING for line in lines]
-        footer.append((label, "from elsewhere", *([NOTHING] if several else []), *(f"{x:.2%}" for x in pair), *above))
+        footer.append((label, "from elsewhere", *([NOTHING] if several else []), *(_share(x, None) for x in pair), *above))
     heads = [f"{metric}.{what}" for metric in (chart.in_, chart.out) for what in ("mean", "lo", "hi", "ci_seeds", "n")]
-    heads += [f"above {line.name}.{what}" for line in lines for what in ("mean", "half_examples", "ci_seeds")]
+    heads += [f"above: {line.name}.{what}" for line in lines for what in ("mean", "half_examples", "ci_seeds")]
     said = "Accuracies with exact binomial 95 % intervals over examples"
     said += (
         "; percentage points above each line, ± what other examples of both sets would leave, the line taken as exact"
@@ -133,10 +142,14 @@ def _of_reference(pair: tuple[float, float], line: Drawn) -> float:
     return float(effective_robustness(np.array([pair[0]]), np.array([pair[1]]), line.line)[0])
 
 
+def _short(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
 def _share(value: float | None, ends: tuple[float, float] | None) -> str:
     if value is None:
         return NOTHING
-    return f"{value:.2%}" + (f" ({100 * ends[0]:.1f} to {100 * ends[1]:.1f})" if ends else "")
+    return f"{100 * value:.2f} %" + (f" ({100 * ends[0]:.1f} to {100 * ends[1]:.1f})" if ends else "")
 
 
 def _points(value: float) -> str:

@@ -52,8 +52,8 @@ _EVENTS = {
         SELECT stage_id, attempt, checkpoint, epoch, {_PARTS}, u.value AS value
         FROM (SELECT {_AT}, checkpoint, unnest(map_entries(metrics)) AS u FROM staged WHERE kind = 'probe')""",
     "candidates": f"""
-        SELECT {_ID}, n AS position, checkpoint, file, trained + 1 AS trained, reached + 1 AS epoch, try_cast(value AS DOUBLE) AS value,
-               why IS NOT NULL AS picked, why
+        SELECT {_ID}, n AS position, checkpoint, file, trained + 1 AS trained, reached + 1 AS epoch,
+               try_cast(value AS DOUBLE) AS value, why IS NOT NULL AS picked, why
         FROM staged WHERE kind = 'candidate'""",
     "memory_slopes": f"""
         SELECT {_ID}, resource, size_mb, slope_mb, slope_mb / nullif(size_mb, 0) AS share, n AS epochs

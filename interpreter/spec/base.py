@@ -76,7 +76,8 @@ def _docstrings(owner: type[Config]) -> dict[str, str]:
 
 @cache
 def _fields_with_off(cls: type[Config]) -> frozenset[str]:
-    return frozenset(name for name, f in cls.model_fields.items() if "'off'" in repr(f.annotation))
+    # Of a yes or no, `off` would be read as no, and the default may be yes: there it is nothing, and told to be written out.
+    return frozenset(name for name, f in cls.model_fields.items() if f.annotation is bool or "'off'" in repr(f.annotation))
 
 
 class Component(Config):

@@ -21,7 +21,7 @@ class FittedLine(Config):
     fit: Scale
     """The scale on which it is straight: probit (as Miller et al. 2021), logit, or linear."""
     to: list[str] = Field(min_length=1)
-    """Arms whose trials are the models: names, `published`, points, `published[model=vgg]`, or with `*` for any letters."""
+    """Arms whose trials are the models: names, `published`, points, `published[vgg]`, or with `*` for any letters."""
 
 
 Published = Literal["andreassen"]

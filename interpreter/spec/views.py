@@ -27,11 +27,11 @@ class Chart(Config):
     out: str | None = None
     """robustness: the accuracy on the shifted data, `shifted/accuracy`."""
     lines: list[AnyLine] = Field(default_factory=list)
-    """robustness: what is drawn besides equal accuracies: `andreassen`, or lines fitted to arms, `{fit: probit, to: [published]}`."""
+    """robustness: what is drawn besides equal accuracies: `andreassen`, or fits to arms, `{fit: probit, to: [published]}`."""
     scale: Scale = "logit"
     """robustness: the scale of both axes, which are marked in percent all the same."""
     families: dict[str, list[str]] = Field(default_factory=dict)
-    """robustness: arms that share a shape and a colour, by name: `{cutout: ["published[models=*cutout*]"]}`."""
+    """robustness: arms that share a shape and a colour, by name: `{cutout: ["published[*cutout*]"]}`."""
     x: Literal["epoch", "stage_epoch"] = "epoch"
     """epoch: within the arm's main stage. stage_epoch: all stages of the chain, one after the other."""
     color: str = "arm"

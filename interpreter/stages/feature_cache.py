@@ -1,10 +1,12 @@
 """Features of examples by frozen encoders, each computed once and kept in the cache folder.
 
-A file holds the features of one split, as one checkpoint's encoder gives them in evaluation mode: `features/<key of the fit>/`
-`<checkpoint>-<split>-<digest>.npy`, float32, a row an example (pose by pose, where it is looked at in several), mapped into memory.
-The digest is of everything that decides a bit of it: the encoder's weights and settings, the data with its fingerprints, the draw of
-its augmentation where it has one, and the numerics. So probes of other heads, seeds and pages find what is there. All of the folder
-may be thrown away at any time.
+A file holds the features of one split, as one checkpoint's encoder gives them in evaluation mode:
+
+    features/<key of the fit>/<checkpoint>-<split>-<digest>.npy
+
+float32, a row an example (pose by pose, where it is looked at in several), mapped into memory. The digest is of everything that
+decides a bit of it: the encoder's weights and settings, the data with its fingerprints, the draw of its augmentation where it has
+one, and the numerics. So probes of other heads, seeds and pages find what is there. The folder may be thrown away at any time.
 
 A file appears whole or not at all. Stages that need the same ones at the same time share the work: each makes those that nobody
 is at.

@@ -47,7 +47,7 @@ def of_gradients(model: Model, names: Collection[str], epoch: int, idle: Collect
         out.append(finding(epoch, "no-gradient", f"the loss does not depend on: {few(missed)}"))
     if never:
         which = ", ".join(map(str, sorted(idle)))
-        text = f"the loss has no weight on network {which}: what is only theirs stays as it began: {few(never)}"
+        text = f"the loss has no weight on network {which}: what no other network has stays as it began: {few(never)}"
         out.append(finding(epoch, "never-trained", text, "note"))
     return out
 

@@ -24,7 +24,7 @@ from interpreter.run.events import effective, read_events
 from interpreter.run.record import now
 from interpreter.spec.canonical import canonical
 from interpreter.stages import checkpoint as checkpoints
-from interpreter.stages import diagnostics, findings, members, memory, rules
+from interpreter.stages import diagnostics, findings, members, memory, rules, turning
 from interpreter.stages.batches import Batches, outputs_of, steps_of
 from interpreter.stages.judging import Progress, check_splits, judge, lower_is_better, stops
 from interpreter.stages.memory import Watch
@@ -111,6 +111,7 @@ class Fit:
         optimizer = unit.configure_optimizers()
         if found is None:
             said += members.of_start(model, self.settings["model"], self.schedule["precision"])
+            self.thawing.freeze_all_but(self.thawing.ever)  # the optimizer holds what trains in some phase
             said += findings.of_optimizer(model, optimizer)
             self.thawing.freeze_all_but(self.thawing.phase.parameters)
             self.rates.bind(optimizer)
@@ -377,15 +378,14 @@ class Fit:
         said += self.held.changed(reached) + still + members.of_end(epochs, reached)
         end: Event = {"kind": "end", "epoch": reached, "planned": self.schedule["epochs"], "reached": reached, "why": why}
         end["stagnant_epochs"] = stagnant
-        self.work.events.write(*said, end)
+        self.work.events.write(*said, *turning.of_end(self.model, self.data, reached), end)
         self.predictions.compact()
-        last = reached - 1
         self.work.finish(
             {
                 "planned_epochs": self.schedule["epochs"],
                 "epochs": reached,
                 "best": {**best, "checkpoint": self.work.record.checkpoint(best["epoch"]).name},
-                "last": {"epoch": last, "checkpoint": self.work.record.checkpoint(last).name},
+                "last": {"epoch": reached - 1, "checkpoint": self.work.record.checkpoint(reached - 1).name},
                 "predictions": {"val": self.predictions.segments} if self.predictions.segments else {},
                 "why": why,
             }

@@ -66,6 +66,11 @@ class Thawing:
         return self.phases[self.clock.phase]
 
     @property
+    def ever(self) -> frozenset[str]:
+        """Names of the parameters that train in some phase."""
+        return frozenset(name for phase in self.phases for name in phase.parameters)
+
+    @property
     def last(self) -> bool:
         """True in the last phase."""
         return self.clock.phase == len(self.phases) - 1

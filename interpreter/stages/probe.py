@@ -8,8 +8,8 @@ The pick is the candidate whose head reached the best value of `pick.best`, in t
 candidates the one whose checkpoint is the earliest, or the latest, as `pick.ties` says. Its encoder and the head of that epoch
 are `checkpoints/picked.pt`.
 
-At the end of an epoch, in this order: events (synced), the checkpoint of all heads, removal of the one before. So a probe that was
-interrupted goes on from its last epoch, with the same bits on the CPU.
+At the end of an epoch, in this order: events (synced), the checkpoint of all heads, removal of the one before. So a probe that
+was interrupted goes on from its last epoch, with the same bits on the CPU.
 """
 
 from __future__ import annotations
@@ -236,18 +236,18 @@ class Probe:
         return self.feed.mean_over_poses(split, torch.cat(parts, dim=1)).float().cpu()
 
     def _judge(self, head: int, epoch: int, metrics: Mapping[str, float]) -> list[Event]:
-        """Whether the epoch is a head's best, and whether it is its last."""
+        """Note whether the epoch is a head's best, and whether it is its last; returns findings."""
         progress = self.progress[head]
+        if not math.isfinite(metrics["train/loss"]):
+            self.ended[head] = "no longer finite"
+            at = next(candidate.at for candidate in self.candidates if candidate.head == head)
+            text = f"train/loss of the head on {at} is {metrics['train/loss']} in epoch {epoch + 1}: it is not trained on"
+            return [finding(epoch, "non-finite-loss", text, "error")]
         if judge(progress, epoch, metrics, self.pick["best"], self.schedule):
             span, stack = next((s, t) for s, t in zip(self._spans, self.stacks, strict=True) if head in s)
             self.best_heads[head] = stack.head(head - span.start)
         self.ended[head] = stops(progress, self.schedule)
-        if math.isfinite(metrics["train/loss"]):
-            return []
-        self.ended[head] = "no longer finite"
-        at = next(candidate.at for candidate in self.candidates if candidate.head == head)
-        text = f"train/loss of the head on {at} is {metrics['train/loss']} in epoch {epoch + 1}: it is not trained on"
-        return [finding(epoch, "non-finite-loss", text, "error")]
+        return []
 
     def _lead(self) -> Candidate | None:
         """The candidate that would be picked now; None while there is no number."""

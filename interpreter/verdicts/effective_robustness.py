@@ -69,10 +69,8 @@ LINES: Mapping[str, Line] = MappingProxyType({"andreassen": Line(0.8318, -0.4736
 """CIFAR-10 -> CIFAR-10.1. As credited in code to Andreassen et al. 2022, "The Evolution of Out-of-Distribution Robustness
 Throughout Fine-Tuning", TMLR, page 13; fitted to the testbed of Recht et al. 2019. Not checked in the paper."""
 
-CREDITED: Mapping[str, str] = MappingProxyType(
-    {"andreassen": "Andreassen et al. 2022 (credited in code, not checked in the paper)"}
-)
-"""What published lines are called in figures."""
+CREDITED: Mapping[str, str] = MappingProxyType({"andreassen": "Andreassen et al. 2022"})
+"""Whom the constants of a published line are credited to, in code; they were not checked in the papers."""
 
 TAKEN_TO_BE_OF: Mapping[str, str] = MappingProxyType({"andreassen": "v4"})
 """The version of CIFAR-10.1 a line is taken to be of. It is published without one; the testbed's authors report v4."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from interpreter.plan.types import ArmPlan, EntryPlan, Plan
+from interpreter.plan.types import ArmPlan, EntryPlan, Plan, Stage
 from interpreter.spec.measures import EffectiveRobustness, Measure
 from interpreter.spec.robustness import FittedLine
 from interpreter.verdicts.curves import Curve, Found, at_epoch, length, read_blocks, summary
@@ -132,7 +132,8 @@ class Reader:
         if first.kind in _EPOCHS:
             # Of results made elsewhere no plan says how many epochs there are; what was recorded does.
             several = first.epochs > 1 or (first.kind == "import" and any(len(c[0]) > 1 for c in curves if c is not None))
-            return read_blocks(curves, measure, metric.better), several and measure.read in _CHOOSING, ""
+            selected = (several and measure.read in _CHOOSING) or _picked_on(first, metric)
+            return read_blocks(curves, measure, metric.better), selected, ""
         # One epoch: whatever would be read off a curve is its value, or when it was reached.
         how = measure.read if measure.read == "epochs_to" else "last"
         found = read_blocks(curves, Measure(metric=measure.metric, read=how, value=measure.value), metric.better)
@@ -223,6 +224,12 @@ class Reader:
             for stage in (self.plan.stages[key_in], self.plan.stages[key_out])
         ]
         return [] if weights[0] == weights[1] or key_in == key_out else ["the two accuracies are not of the same weights"]
+
+
+def _picked_on(stage: Stage, metric: Metric) -> bool:
+    """Whether what is read of a probe is the history of one checkpoint of several, which was picked on the same examples."""
+    several = stage.kind == "probe" and sum(each.role == "weights" for each in stage.inputs) > 1
+    return several and str(stage.settings["pick"]["best"]).partition("/")[0] == metric.split
 
 
 def _above(value: float | None, over: float | None) -> float | None:

@@ -274,3 +274,10 @@ def test_the_curriculum_runs_on_real_data_that_is_named():
     assert len(plan.stages) == STAGES["2024-06-28"][1]
     assert {source.name for stage in plan.stages.values() for source in stage.sources} == {"proteins", "binding"}
     assert not [problem for problem in checked("2024-06-28", "real").problems if problem.severity is Severity.ERROR]
+
+
+def test_both_studies_of_thawing_are_as_long_in_the_profile_as_what_they_are_compared_with():
+    base = stage_of("2024-06-28/finetune-curriculum", "naive", "lba", "laptop")
+    slowly = stage_of("2024-07-02/late-layers", "late[by=two-convs,patience=3]", "slowly", "laptop")
+    assert {**slowly, "thaw": None, "start": None, "streams": None} == {**base, "thaw": None, "start": None, "streams": None}
+    assert slowly["thaw"]["patience"] + 1 < slowly["thaw"]["max_epochs"], "patience can end a phase before its length does"

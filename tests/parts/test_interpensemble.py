@@ -67,12 +67,8 @@ def shaken(model: Model) -> Model:
     model.double()
     for module in model.modules():
         if isinstance(module, _BatchNorm):
-            for tensor, low in (
-                (module.weight, 0.5),
-                (module.bias, -0.5),
-                (module.running_mean, -0.5),
-                (module.running_var, 0.5),
-            ):
+            tensors = (module.weight, module.bias, module.running_mean, module.running_var)
+            for tensor, low in zip(tensors, lows, strict=True):
                 tensor.data = low + torch.rand(tensor.shape, generator=generator, dtype=torch.float64)
     return model
 
@@ -85,7 +81,7 @@ def block(weight: Tensor, number: int, parts: int) -> Tensor:
 
 
 def block_of(name: str, number: int, parts: int, shortcut: str) -> int:
-    """The block that narrow network `number` uses, from the table for two parts; for more from the pair of parts it stands for."""
+    """The block that narrow network `number` uses, by the table for two parts; for more by the pair of parts it stands for."""
     place = 2 if "downsample" in name else int("conv2" in name)
     if parts == 2:
         return (*MAIN[number], SHORTCUTS[shortcut][number])[place]

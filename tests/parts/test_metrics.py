@@ -178,6 +178,8 @@ def test_every_metric_is_in_the_table_and_within_its_bounds():
     outputs, y = scores()
     found = CrossEntropy(Classification(), 7).metrics(torch.from_numpy(outputs), torch.from_numpy(y))
     found |= NumberError(Regression(), 1).metrics(torch.from_numpy(outputs[:, :1]), torch.from_numpy(outputs[:, 1:2]))
+    two = torch.from_numpy(np.stack([outputs, outputs[::-1]], axis=1))
+    found |= CrossEntropy(Classification(members="mean_of_losses"), 7).metrics(two, torch.from_numpy(y))
     assert set(found) == set(METRICS)
     for name, value in found.items():
         info = METRICS[name]

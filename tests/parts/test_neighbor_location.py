@@ -403,7 +403,7 @@ def test_bad_structures_are_told_and_no_data_is_missing_data(tmp_path, globules)
     for wrong, words in ((None, "is not here"), (tmp_path / "nowhere", "is not here"), (tmp_path / "cache", "no structures")):
         with pytest.raises(DataMissing, match=words):
             build_data(settings, wrong, tmp_path / "cache2")
-    with pytest.raises(DataMissing, match="0 groups of similar structures"):
+    with pytest.raises(DataMissing, match="none of the 6 structures of `globules` has a zone"):
         build_data({**settings, "zones": {"min_density_per_nm3": 69.0}}, source, tmp_path / "cache")
 
 

@@ -9,9 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from interpreter import catalog
 from interpreter.plan.types import Stage
 from interpreter.project import Project
 from interpreter.run.record import Record
+from interpreter.spec.components.contract import settings
 from interpreter.stages.facts import answer
 from interpreter.stages.main import run_stage
 from tests.stages.build import DIGITS, evaluate, fit, project, start_from
@@ -28,8 +30,8 @@ PLAIN = {
 
 
 def joint(name: str, rule: str = "sum_of_losses", *, epochs: int = 2, model: Any = None, **more: Any) -> Stage:
-    settings = {"type": "ensemble", "of": CNN, "members": M, **(model or {})}
-    return fit(name, epochs=epochs, model=settings, objective={"type": "classification", "members": rule}, **more)
+    written = catalog.typed("model", {"type": "ensemble", "of": CNN, "members": M, **(model or {})})
+    return fit(name, epochs=epochs, model=settings(written), objective={"type": "classification", "members": rule}, **more)
 
 
 def weights(home: Project, stage: Stage, rule: str = "last") -> dict[str, torch.Tensor]:

@@ -300,6 +300,7 @@ def test_random_weights_can_thaw_and_a_head_can_be_all_that_trains(tmp_path: Pat
     assert lines(home, stage, "start")[0]["from"] == "random"
     assert checkpoint(home, stage, 1)["trainable"] == ["head.0.weight", "head.0.bias", "head.3.weight", "head.3.bias"]
     assert spans(home, stage) == [(0, 0, "start")]
+    assert not {"parameters-not-optimized", "frozen-in-optimizer"} & set(codes(home, stage)), "what never trains is not missed"
 
 
 # Going back to the best

@@ -184,7 +184,10 @@ def read(files: Listed, folder: Path, cache: Path) -> Structures:
     why = json.loads(str(found["errors"]))
     good = [n for n, name in enumerate(files.names) if name not in why]
     if not good:
-        raise DataMissing(f"none of {len(why)} structures can be used: {next(f'{name} {text}' for name, text in why.items())}")
+        raise DataMissing(
+            f"none of {len(why)} structures can be used: {next(f'{name} {text}' for name, text in why.items())}",
+            hint=f"looked in {folder}: a structure has atoms, other than water and hydrogens, whose places are numbers",
+        )
     unknown = found["table"]["element"] == "X"
     findings = [*files.findings, *told("unreadable-structure", "left out", (f"{name} ({text})" for name, text in why.items()))]
     if unknown.any():

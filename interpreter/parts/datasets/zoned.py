@@ -69,6 +69,11 @@ def _of_structures(config: NeighborLocation, found: Structures, cache: Path, ori
     findings += told("clashing-structure", limit, (f"{name} ({text})" for name, text in why.items()))
     bare = {name for name, n in zip(found.names, arrays["zones"].tolist(), strict=True) if not n} - why.keys()
     findings += told("structure-without-zones", "without a zone that is dense enough and has a dense neighbour", bare)
+    if not len(zones):
+        raise DataMissing(
+            f"none of the {len(found.names)} structures of `{config.source}` has a zone that is dense enough, with a dense neighbour",
+            hint="add structures, or lower `zones.min_density_per_nm3`, or `zones.neighbor_distance_A` where they are small",
+        )
     said = any(found.splits)
     of_structure = list(found.splits) if said else _shared_out(found, arrays["zones"], config, findings)
     findings += _overlaps(found, of_structure)
@@ -121,9 +126,12 @@ def share_out(weights: Mapping[str, int], config: StructureSplit) -> dict[str, s
     wanted = {split: share for split, share in (("test", config.test), ("val", config.val)) if share > 0}
     order = sorted((name for name, n in weights.items() if n), key=lambda name: derive(config.seed, "structures", name))
     if len(order) <= len(wanted):
+        ways = ["add structures"]
+        ways += ["share them out by `structures: {by: structure}`"] * (config.by == "cluster")
+        ways += ["leave test out: `structures: {test: 0}`"] * (config.test > 0)
         raise DataMissing(
             f"{len(order)} groups of similar structures have zones, too few for {len(wanted) + 1} splits",
-            hint="add structures, share them out by `structures: {by: structure}`, or leave test out: `structures: {test: 0}`",
+            hint=", or ".join(ways),
         )
     total = sum(weights.values())
     left = {split: share * total for split, share in wanted.items()}

@@ -37,7 +37,7 @@ class Branches(nn.Module):
         count = len(self._modules)
         chosen = range(count) if running is None else running
         made = dict(zip(chosen, self.outputs(x, chosen), strict=True))
-        absent = x.new_full((len(x), self.width), math.nan)
+        absent = made[chosen[0]].new_full((len(x), self.width), math.nan)
         return torch.stack([self._padded(made[number]) if number in made else absent for number in range(count)], dim=1)
 
     def outputs(self, x: Tensor, chosen: Sequence[int]) -> list[Tensor]:

@@ -64,7 +64,17 @@ def chart(plot: Plot, *, page: bool) -> Any:
     families = [family.name for family in plot.families]
     tints = [variable(family.tint) if page else family.tint[0] for family in plot.families]
     own = [family.name for family in plot.families if not family.faint]
-    told = alt.Legend(orient="bottom-right", direction="vertical", symbolSize=70, symbolOpacity=1, offset=10, rowPadding=3)
+    paper = colour("paper", page=page)
+    told = alt.Legend(
+        orient="bottom-right",
+        direction="vertical",
+        symbolSize=70,
+        symbolOpacity=1,
+        offset=8,
+        rowPadding=3,
+        padding=6,
+        fillColor=paper,
+    )
     legend = told if len(families) > 1 else None
     color = alt.Color("family:N", legend=legend, scale=alt.Scale(domain=families, range=tints))
     shape = alt.Shape("family:N", legend=legend, scale=alt.Scale(domain=families, range=[f.shape for f in plot.families]))
@@ -74,7 +84,7 @@ def chart(plot: Plot, *, page: bool) -> Any:
         scale=alt.Scale(domain=list(plot.line_names), range=[list(DASHES[i % len(DASHES)]) for i in range(len(plot.line_names))]),
         legend=alt.Legend(
             orient="bottom-right", direction="vertical", symbolType="stroke", symbolSize=700, symbolStrokeWidth=1.6,
-            symbolStrokeColor=colour("ink", page=page), offset=10, rowPadding=3,
+            symbolStrokeColor=colour("ink", page=page), offset=8, rowPadding=3, padding=6, fillColor=paper,
         ),
     )  # fmt: skip
 
@@ -92,20 +102,19 @@ def chart(plot: Plot, *, page: bool) -> Any:
         )
     ]
     # What was made elsewhere lies below, whatever its order.
-    for below, opacity, size, width in ((True, 0.55, 42, 1.0), (False, 1.0, 110, 2.0)):
+    for below, opacity, size, stroke in ((True, 0.55, 42, 1.0), (False, 1.0, 110, 2.0)):
         shown = points.transform_filter(faint if below else alt.LogicalNotPredicate(**{"not": faint}))
         bars = {"color": color, "opacity": alt.value(opacity * (0.55 if below else 0.9))}
         layers += [
-            shown.mark_rule(strokeWidth=width, clip=True).encode(x=x("x_lo"), x2="x_hi:Q", y=y("y"), **bars),
-            shown.mark_rule(strokeWidth=width, clip=True).encode(x=x("x"), y=y("y_lo"), y2="y_hi:Q", **bars),
+            shown.mark_rule(strokeWidth=stroke, clip=True).encode(x=x("x_lo"), x2="x_hi:Q", y=y("y"), **bars),
+            shown.mark_rule(strokeWidth=stroke, clip=True).encode(x=x("x"), y=y("y_lo"), y2="y_hi:Q", **bars),
         ]
         if not below:
             layers.append(
                 seeds.mark_point(filled=True, size=26, clip=True).encode(
-                    x=x("x"), y=y("y"), color=color, shape=shape, opacity=alt.value(0.45)
+                    x=x("x"), y=y("y"), color=color, shape=shape, opacity=alt.value(0.6)
                 )
             )
-        paper = colour("paper", page=page)
         layers.append(
             shown.mark_point(filled=True, size=size, stroke=paper, strokeWidth=0.0 if below else 1.2, clip=True).encode(
                 x=x("x"), y=y("y"), color=color, shape=shape, opacity=alt.value(min(1.0, opacity + 0.2)), tooltip=tooltip
@@ -116,9 +125,7 @@ def chart(plot: Plot, *, page: bool) -> Any:
         "baseline": "middle", "fontSize": 12, "fontWeight": 600,
     }  # fmt: skip
     layers += [
-        names.mark_text(**at, stroke=colour("paper", page=page), strokeWidth=4, strokeJoin="round").encode(
-            x=x("x"), y=y("y"), text="arm:N"
-        ),
+        names.mark_text(**at, stroke=paper, strokeWidth=4, strokeJoin="round").encode(x=x("x"), y=y("y"), text="arm:N"),
         names.mark_text(**at).encode(x=x("x"), y=y("y"), text="arm:N", color=color),
     ]
     width: Any = "container" if page else WIDTH

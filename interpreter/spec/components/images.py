@@ -292,7 +292,8 @@ class Ensemble(Joint):
     members: Annotated[int, Field(ge=2, le=64)]
     """How many."""
     share: Literal["none", "all"] = "none"
-    """`all`: one set of weights seen `members` times, which is no ensemble and is found out; to reproduce that mistake."""
+    """`all`: one set of weights seen `members` times, which is no ensemble and is found out; to reproduce that mistake. It
+    has one `init` and one order, and is seen so often in turn, whatever `init` and `passes` say."""
     init: Literal["own", "shared"] = "own"
     """Whether each member starts from random weights of its own, or all from the same."""
     order: Literal["shared", "own"] = "shared"
@@ -301,15 +302,13 @@ class Ensemble(Joint):
     predict: Literal["mean_probability", "geometric_mean"] = "mean_probability"
     """How members' predictions become one: arithmetic mean of probabilities, or geometric mean, renormalized."""
     passes: Literal["vectorized", "serial"] = "vectorized"
-    """All members in one pass, or one after the other: the same up to rounding. Networks that can't be run in one pass are run
-    one after the other, which a finding says; and so is the one network of `share: all`."""
+    """All members in one pass, or one after the other: the same up to rounding. Networks that can't be run in one pass, and all
+    in mixed precision, are run one after the other, which a finding says."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Ensemble:
         if isinstance(self.of, Joint):
             raise ValueError(f"`of` is itself made of networks (`{self.of.type}`): name one network")
-        if self.share == "all" and "init" in self.model_fields_set and self.init == "own":
-            raise ValueError("`share: all` has one set of weights, so no member has an `init` of its own")
         if self.share == "all" and self.order == "own":
             raise ValueError("`share: all` has one set of weights and one order: leave `order` out")
         return self

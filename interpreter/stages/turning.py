@@ -1,0 +1,55 @@
+"""What the end of a fit says of an encoder that is to turn with its volumes: how far it is from that, and what heads make of it.
+
+Features that turn with a volume do not stay as they are, so a head of linear layers on them is no invariant function. Nothing
+here claims that predictions do not depend on how an example lies: how much they do is measured.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from interpreter.parts.contract import Data, Model
+from interpreter.parts.models.equivariance import Turn, Turning
+from interpreter.stages.work import Event, finding
+
+# A third of a turn about a diagonal and a quarter about an axis: all 24 rotations of a cube are made of these two.
+GENERATORS = (Turn((1, 2, 0), (False, False, False)), Turn((0, 2, 1), (False, True, False)))
+ROUNDING = 0.05
+"""A larger error is of the network, not of single precision: that leaves 1e-6, and some 1e-2 where a nonlinearity jumps."""
+
+
+def of_end(model: Model, data: Data, end: int) -> list[Event]:
+    """One finding for an encoder that says how its features turn; none for another.
+
+    It is measured on the first evaluated example. The larger of both turns counts, as a root mean square over that of what is
+    turned. The outputs of pairs are left out: of a turned pair, the right answer is another one.
+    """
+    encoder = model.encoder
+    if not isinstance(encoder, Turning):
+        return []
+    split = data.splits["val" if "val" in data.splits else "train"]
+    x = split.batch(np.zeros(1, dtype=np.int64), None)[0].to(next(model.parameters()).device)
+    volume = x if model.views == 1 else x[:, 0]
+    was = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            features = encoder(volume)
+            turned = [encoder(turn.volume(volume)) for turn in GENERATORS]
+            outputs = [model.head(each) for each in (features, *turned)] if model.views == 1 else []
+            expected = [encoder.turned(features, turn) for turn in GENERATORS]
+    finally:
+        model.train(was)
+    error = max(_relative(found, due) for found, due in zip(turned, expected, strict=True))
+    text = f"under turns of a cube the encoder's features are {error:.1e} of their size from turning with the volume"
+    if outputs:
+        text += f", and predictions change by {max(_relative(each, outputs[0]) for each in outputs[1:]):.1e} of theirs"
+    return [finding(end, "turns-with-volume", text, "note") if error <= ROUNDING else finding(end, "not-equivariant", text)]
+
+
+def _relative(found: Tensor, expected: Tensor) -> float:
+    """The root mean square of the difference, over that of what was expected."""
+    scale = expected.square().mean().clamp_min(torch.finfo(expected.dtype).tiny)
+    return float(((found - expected).square().mean() / scale).sqrt())

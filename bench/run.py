@@ -44,6 +44,7 @@ PARTS = (
     "equivariant.py",
     "ensemble.py",
     "memory.py",
+    "probes.py",
 )
 
 

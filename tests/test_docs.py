@@ -87,3 +87,20 @@ def test_errors_speaks_of_every_code_and_of_no_other():
         assert len(paragraph.split()) >= 10, f"{code} says next to nothing"
     shown = text.partition("```\n")[2].partition("```")[0]
     assert shown.strip() == (broken / "unknown-optimizer-key.txt").read_text("utf-8").strip()
+
+
+def test_volumes_names_tests_and_findings_that_there_are():
+    text = (ROOT / "docs" / "volumes.md").read_text("utf-8")
+    tests = "\n".join(path.read_text("utf-8") for path in ROOT.glob("tests/**/test_*.py"))
+    named = set(re.findall(r"`(test_\w+)`", text))
+    assert len(named) > 40
+    assert not {name for name in named if f"def {name}(" not in tests}
+    golden = {path.stem for room in ("broken", "noted") for path in (ROOT / "tests" / "check" / room).glob("*.txt")}
+    cases = set(re.findall(r"`test_\w+` \(`([a-z-]+)`\)", text))
+    assert cases
+    assert cases <= golden
+    code = "\n".join(path.read_text("utf-8") for path in ROOT.glob("interpreter/**/*.py"))
+    rows = re.findall(r"^\| (`.*?`) \|", text, re.MULTILINE)
+    findings = {name for row in rows for name in re.findall(r"`([a-z]+(?:-[a-z]+)+)`", row)}
+    assert len(findings) > 20
+    assert not {name for name in findings if f'"{name}"' not in code}

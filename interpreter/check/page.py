@@ -123,7 +123,8 @@ class Checker:
         """Stages that no arm names are read too, so that what is wrong in them is told."""
         known = arms.root.items["stages"]
         assert isinstance(known, Mapping)
-        needs_none = own and all(arm.chain[0].kind == "import" for arm in own.values())
+        arms_written = arms.node.items.values() if isinstance(arms.node, Mapping) else ()
+        needs_none = arms_written and all(isinstance(each, Mapping) and "import" in each.items for each in arms_written)
         if not known.items and not needs_none:
             text = "`stages` is missing: arms are chains of stages"
             self.problems.add(Problem("missing-key", text, known.place, "stages", "a mapping of names"))

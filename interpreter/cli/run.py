@@ -36,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
     if not args.quiet:
         held = f", {len(blocked)} blocked" if blocked else ""
         print(f"{plan.page}: {len(plan.stages)} stages, {reused} reused, {len(todo)} to run{held}")
-        for why in dict.fromkeys(blocked.values()):
-            print(f"blocked: {why}", file=sys.stderr)
+    for why in dict.fromkeys(blocked.values()):  # as failures are: quiet or not, it says why it ends with 3
+        print(f"blocked: {why}", file=sys.stderr)
     code = 0
     if todo:
         verify(project, todo.values())

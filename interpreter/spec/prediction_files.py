@@ -147,10 +147,10 @@ def wrong_names(each: str, there: Iterable[str], wanted: Iterable[str]) -> list[
     """What is wrong with the names of models: twice the same, or one wanted that isn't there."""
     names, problems = list(there), []
     for name in sorted({name for name in names if names.count(name) > 1})[:3]:
-        problems.append(f"`{each}` names `{name}` twice")
+        problems.append(f"has `{name}` twice in `{each}`")
     for name in wanted:
         if name not in names:
-            problems.append(f"`{each}` has no `{name}`; {did_you_mean(name, names)}")
+            problems.append(f"has no `{name}` in `{each}`; {did_you_mean(name, names)}")
     return problems
 
 

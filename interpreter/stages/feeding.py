@@ -67,7 +67,7 @@ class Features:
     def at(self, index: Ints) -> Tensor:
         """Those of the examples `index`. Shape: (B,) -> (S, B, ...)."""
         if self._whole is not None:
-            return self._whole[:, torch.from_numpy(index)]
+            return self._whole.index_select(1, torch.from_numpy(index))
         return torch.from_numpy(np.stack([array[index] for array in self._arrays]))
 
     def all(self) -> Iterator[Tensor]:

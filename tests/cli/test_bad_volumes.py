@@ -145,7 +145,7 @@ def test_bad_structures_are_counted_and_named_and_all_others_used(told: Told) ->
     said, facts = told["gym"].findings, told["gym"].facts
     words = said["unreadable-structure"]
     assert words.startswith("3 structures left out: empty (no atoms), nan (coordinates that are not numbers), torn (can't be unp")
-    assert said["unknown-element"] == "1 structure with 1 atoms of no known element, drawn as `*`: strange"
+    assert said["unknown-element"] == "1 structure with 1 atoms of no known element, which only the channel `*` holds: strange"
     assert facts["left_out"] == {"unreadable": 3, "clashing": 0, "without_zones": 0}
     assert sum(facts["structures"].values()) == 6
 
@@ -224,15 +224,16 @@ BROKEN = {
     without_split: ("lba", r"the data source `without-split` has no test split", r"looked for in .*/without-split"),
     without_atoms: ("gym", r"none of 2 structures can be used: bare no atoms", r"looked in .*/without-atoms: a structure has"),
     nowhere: ("gym", r"none of 1 structures can be used: lost coordinates that are not numbers", r"looked in .*/nowhere: "),
-    too_thin: ("gym", r"none of the 1 structures of `too-thin` has a zone that is dense enough", "lower `zones.min_density"),
+    too_thin: ("gym", r"none of the 1 structures of `too-thin` has a zone that is dense and", "lower `zones.min_density"),
     unindexed: ("gym", r"the val split of `unindexed` has no zone where a pair may begin", "add structures, or lower"),
 }
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A run of stages that all fail: what it printed, what `expt sql` has of each, and the report."""
+    """A run of stages that all fail: what it printed, before and after `expt data lock`; errors by `expt sql`; the report."""
 
+    unlocked: str
     stderr: str
     errors: Mapping[str, str]
     report: str
@@ -254,12 +255,13 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     folder = home(tmp_path_factory.mktemp("broken"), "\n".join(text), list(names.values()), "2026-01-02")
     for make, name in names.items():
         make(folder / "data" / name)
+    unlocked = expt(folder, "run", "2026-01-02", "--quiet", code=3)
     expt(folder, "data", "lock")
     ended = expt(folder, "run", "2026-01-02", "--quiet", code=3)
     errors = rows(folder, "SELECT stage, error FROM stages JOIN chains USING (stage_id) WHERE state = 'failed'")
     assert not list(folder.glob("runs/*/DONE"))
     report = (folder / "reports" / "2026-01-02" / "e.md").read_text()
-    return Ended(ended.stderr, {str(row["stage"]): str(row["error"]) for row in errors}, report)
+    return Ended(unlocked.stderr, ended.stderr, {str(row["stage"]): str(row["error"]) for row in errors}, report)
 
 
 @pytest.mark.parametrize("make", BROKEN, ids=lambda make: make.__name__)
@@ -273,3 +275,9 @@ def test_an_unusable_source_fails_its_stage_in_words(broken: Ended, make: Callab
         assert re.search(hint, said), said
         assert "Traceback" not in said
         assert "Error:" not in said  # no name of an exception
+
+
+def test_what_can_not_begin_says_why_quietly_too(broken: Ended) -> None:
+    blocked = [text for text in broken.unlocked.splitlines() if text.startswith("blocked: ")]
+    assert len(blocked) == len(BROKEN)
+    assert "blocked: data `truncated` is not in data.lock: run `expt data lock`" in blocked

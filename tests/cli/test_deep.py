@@ -36,15 +36,22 @@ entries:
       photographs: [look]
     seeds: 2
 """
+# A release in which the type `mlp` is announced: its line in the catalog has no builder.
+ANNOUNCED = """
+from dataclasses import replace
+from interpreter import catalog
+line = catalog._BY_NAME["model", "mlp"]
+catalog._BY_NAME["model", "mlp"] = replace(line, builder="")
+"""
 BROKEN = PAGE.replace("name: resnet18", "name: resnt18")
 ENCODER = (144 + 32) + (4608 + 64)  # two convolutions without bias, and their norms
 
 
-def expt(folder: Path, *arguments: str, code: int = 0, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
-    """`expt ARGUMENTS` in `folder`, which must end with `code`; its models are looked at by `python`."""
-    program = (
-        f"import sys; sys.executable = {python!r}; from interpreter.cli.main import main; sys.exit(main({list(arguments)!r}))"
-    )
+def expt(
+    folder: Path, *arguments: str, code: int = 0, python: str = sys.executable, before: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """`expt ARGUMENTS` in `folder`, which must end with `code`; its models are looked at by `python`. `before` is run first."""
+    program = f"{before}\nimport sys; sys.executable = {python!r}; from interpreter.cli.main import main; sys.exit(main({list(arguments)!r}))"
     done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -161,11 +168,10 @@ def test_plan_as_json_has_the_numbers_of_each_fit(counted):
 
 
 def test_what_is_announced_is_left_out_and_said(project, write):
-    page = PAGE.replace("{type: timm, name: resnet18, stem: cifar, max_pool: remove}", "{type: wide_resnet18, width: 2}")
-    write("2026-01-01", page)
-    done = expt(project.root, "check", "--deep")
+    write("2026-01-01", PAGE.replace("{type: timm, name: resnet18, stem: cifar, max_pool: remove}", "{type: mlp, hidden: [4]}"))
+    done = expt(project.root, "check", "--deep", before=ANNOUNCED)
     assert set(table(done.stdout)) == {("net", "5.18 k"), ("net", "7.61 k")}
-    assert "deep: the model type `wide_resnet18` is not built yet" in done.stdout
+    assert "deep: the model type `mlp` is not built yet" in done.stdout
 
 
 def test_the_cached_way_imports_nothing_heavy(counted):

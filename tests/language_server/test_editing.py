@@ -64,7 +64,7 @@ def test_types_of_models_are_offered_with_what_they_are(editor, at):
         offered = editor.completion(*at(text))
         assert list(offered) == [line.type for line in catalog.LINES if line.kind == "model"]
         assert offered["cnn2d"]["documentation"] == "a plain convolutional network for images"
-        assert offered["cnn3d"]["documentation"] == "a plain convolutional network for volumes (not built yet)"
+        assert offered["cnn3d"]["documentation"] == "a plain convolutional network for volumes"
 
 
 def test_keys_of_the_type_are_offered_and_of_no_other(editor, at):
@@ -101,7 +101,7 @@ def test_hovering_says_what_a_key_means(editor, at):
     text = "entries:\n  e:\n    stages:\n      t: {fit: classification, tha^w: {patience: 3}}\n"
     assert "Which parameters train when" in editor.hover(*at(text))
     text = "entries:\n  e:\n    stages:\n      t: {fit: {type: classification, grou^ps: 4}}\n"
-    assert "not built yet" in editor.hover(*at(text))
+    assert "Equal parts that the features of one network are cut into" in editor.hover(*at(text))
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_what_is_left_out_is_counted_and_named(tmp_path):
     assert set(found.left_out) == {"empty", "nan"}
     said = dict(found.findings)
     assert said["unreadable-structure"].startswith("2 structures left out: empty (no atoms), nan (coordinates")
-    assert said["unknown-element"] == "1 structure with 1 atoms of no known element, drawn as `*`: good"
+    assert said["unknown-element"] == "1 structure with 1 atoms of no known element, which only the channel `*` holds: good"
     assert len(found.atoms(1)) == len(found.atoms(0)) + 1
     assert found.elements()["X"] == 1
 

@@ -18,7 +18,7 @@ from interpreter.source.load import load, parse
 from interpreter.source.nodes import plain
 from interpreter.spec.base import Config
 from interpreter.spec.components.contract import Model
-from interpreter.spec.components.models import Mlp
+from interpreter.spec.components.models import Cnn2d, Mlp
 from interpreter.spec.schema import Offered, notebook_schema, page_schema
 from tests.check.pages import PAGE
 from tests.conftest import ROOT
@@ -153,10 +153,14 @@ def test_every_key_is_told(page):
     assert silent == []
 
 
-def test_what_is_not_built_says_so(page):
-    definitions = page.schema["definitions"]
-    assert definitions["model.cnn3d"]["x-built"] is False
-    assert definitions["model.cnn3d"]["description"].endswith("(not built yet)")
+def test_what_is_not_built_says_so():
+    announced = {
+        **offers(built_in()),
+        "model": {"mine": Offered(Mlp, "a model of mine", False), "cnn2d": Offered(Cnn2d, "one", True)},
+    }
+    definitions = page_schema(announced)["definitions"]
+    assert definitions["model.mine"]["x-built"] is False
+    assert definitions["model.mine"]["description"].endswith("(not built yet)")
     assert "x-built" not in definitions["model.cnn2d"]
     assert definitions["Fit"]["properties"]["thaw"]["description"].startswith("Which parameters train when.")
     assert "x-built" not in definitions["Thaw"]

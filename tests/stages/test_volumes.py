@@ -21,6 +21,7 @@ from interpreter.project import Project
 from interpreter.run.events import IGNORES_INPUT
 from interpreter.run.record import SCORES, Record
 from interpreter.spec.canonical import key_of
+from interpreter.spec.components.models import Head
 from interpreter.spec.components.volumes import Atom3dLba
 from interpreter.stages.diagnostics import hash_of
 from interpreter.stages.main import run_stage
@@ -275,6 +276,24 @@ def test_evaluated_complexes_stand_still_unless_they_are_to_turn_each_epoch(home
     assert turns[0].shape == turns[1].shape == (N_LBA["val"], 1)
     settings = Record.of(home, turned.key).read_stage().settings["data"]
     assert (settings["atoms"], settings["val_rotation"]) == ("pocket", "each_epoch")  # recorded with the result
+
+
+def test_elements_of_structures_that_no_channel_holds_are_counted(home: Project, sources: dict[str, str]) -> None:
+    lacks = GYM | {"image": {**CUBE, "channels": ["C", "O"]}}
+    built = build_data(lacks, Path(sources["globules"]), home.cache)
+    counts = built.facts["elements"]
+    share = counts["N"] / sum(counts.values())
+    assert (
+        dict(built.findings)["no-channel"] == f"{share:.2%} of the atoms are of elements that no channel holds: N {counts['N']}"
+    )
+    assert "no-channel" not in dict(build_data(GYM, Path(sources["globules"]), home.cache).findings)
+
+
+@pytest.mark.parametrize("key", ["activation", "output_activation", "final"])
+def test_a_head_has_no_place_for_a_nonlinearity_after_its_output(key: str) -> None:
+    with pytest.raises(ValidationError, match=key) as caught:
+        Head.model_validate({"hidden": 8, key: "relu"})
+    assert [error["type"] for error in caught.value.errors()] == ["extra_forbidden"]
 
 
 def test_which_atoms_are_seen_is_never_left_to_a_default() -> None:

@@ -192,7 +192,9 @@ def read(files: Listed, folder: Path, cache: Path) -> Structures:
     findings = [*files.findings, *told("unreadable-structure", "left out", (f"{name} ({text})" for name, text in why.items()))]
     if unknown.any():
         where = {files.names[good[s]] for s in np.searchsorted(found["first"], np.flatnonzero(unknown), "right") - 1}
-        findings += told("unknown-element", f"with {int(unknown.sum())} atoms of no known element, drawn as `*`", where)
+        findings += told(
+            "unknown-element", f"with {int(unknown.sum())} atoms of no known element, which only the channel `*` holds", where
+        )
     names, splits, clusters, of_files = (
         tuple(column[n] for n in good) for column in (files.names, files.splits, files.clusters, digests)
     )

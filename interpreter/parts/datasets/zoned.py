@@ -19,8 +19,9 @@ from interpreter.parts.datasets.pairs import AtomSource
 from interpreter.parts.datasets.structures import Structures, told
 from interpreter.parts.datasets.zones import RULE, Found, ZoneTable, directions, joined, zones_of
 from interpreter.parts.random import derive
+from interpreter.parts.voxels.atoms import channels_of
 from interpreter.spec.components.datasets import SPLITS
-from interpreter.spec.components.volumes import NeighborLocation, StructureSplit, Zones
+from interpreter.spec.components.volumes import NeighborLocation, StructureSplit, VoxelImage, Zones
 
 Finding = tuple[str, str]
 
@@ -67,11 +68,12 @@ def _of_structures(config: NeighborLocation, found: Structures, cache: Path, ori
     findings = [*found.findings]
     limit = f"left out, being denser than {config.zones.max_density_per_nm3:g} atoms per nm3 somewhere, or torn apart"
     findings += told("clashing-structure", limit, (f"{name} ({text})" for name, text in why.items()))
+    findings += _without_channel(found.elements(), config.image)
     bare = {name for name, n in zip(found.names, arrays["zones"].tolist(), strict=True) if not n} - why.keys()
     findings += told("structure-without-zones", "without a zone that is dense enough and has a dense neighbour", bare)
     if not len(zones):
         raise DataMissing(
-            f"none of the {len(found.names)} structures of `{config.source}` has a zone that is dense enough, with a dense neighbour",
+            f"none of the {len(found.names)} structures of `{config.source}` has a zone that is dense and has a dense neighbour",
             hint="add structures, or lower `zones.min_density_per_nm3`, or `zones.neighbor_distance_A` where they are small",
         )
     said = any(found.splits)
@@ -90,6 +92,17 @@ def _of_structures(config: NeighborLocation, found: Structures, cache: Path, ori
         zones, splits, structures.StructureAtoms(found, config.image), directions(), config.zones.neighbor_distance_A,
         config.zones.size_A, origin, facts, tuple(findings), key_of(key, splits.tolist()),
     )  # fmt: skip
+
+
+def _without_channel(counts: Mapping[str, int], image: VoxelImage) -> list[Finding]:
+    """What is said of elements that no channel holds."""
+    by_element, others, _ = channels_of(image)
+    lost = {name: n for name, n in counts.items() if by_element.get(name, others) < 0}
+    if not lost:
+        return []
+    share = sum(lost.values()) / sum(counts.values())
+    named = ", ".join(f"{name} {n}" for name, n in lost.items())
+    return [("no-channel", f"{share:.2%} of the atoms are of elements that no channel holds: {named}")]
 
 
 def _all_zones(found: Structures, config: Zones) -> Arrays:

@@ -8,7 +8,7 @@ time; both ways have the same accuracies in those epochs, or this program ends w
 
 The second comparison is of heads alone, all on kept features: 8 of them trained together, and one after the other.
 
-    python bench/probes.py [--threads 2] [--per-class 100]
+    python bench/probes.py [--threads 1] [--per-class 100]
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ STREAMS = {"data": "d", "occurrence": 1}
 def main() -> None:
     """Measure and print."""
     asked = argparse.ArgumentParser()
-    asked.add_argument("--threads", type=int, default=2)
+    asked.add_argument("--threads", type=int, default=1)
     asked.add_argument("--per-class", type=int, default=100)
     options = asked.parse_args()
     warnings.simplefilter("ignore")
@@ -99,8 +99,9 @@ def make_backbone(project: Project, data: dict[str, Any], classes: list[str], sh
 
 def schedule(epochs: int) -> dict[str, Any]:
     """SGD at one rate, so that the first epochs of a long and of a short fit are the same."""
-    return {"epochs": epochs, "batch_size": 256, "optimizer": {"type": "sgd", "lr": 0.1, "momentum": 0.9},
-            "lr_schedule": {"type": "constant"}, "clip": None, "precision": "32", "early_stopping": None, "drop_last": False}  # fmt: skip
+    optimizer = {"type": "sgd", "lr": 0.1, "momentum": 0.9}
+    rest = {"clip": None, "precision": "32", "early_stopping": None, "drop_last": False}
+    return {"epochs": epochs, "batch_size": 256, "optimizer": optimizer, "lr_schedule": {"type": "constant"}, **rest}
 
 
 def probe(of: Stage, data: dict[str, Any], rules: tuple[str, ...], seed: int = 0) -> Stage:

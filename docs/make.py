@@ -25,7 +25,7 @@ OTHERS = {
     "specs/": "pages of the notebook",
     "tests/": "mirrors the rooms; golden files for error texts and keys",
     "bench/": "timings, side by side with the usual ways; `bench/spikes/`: the experiments behind decisions",
-    "docs/": "language, errors, schedules, volumes, verdicts, the database; the house as built, decisions; `schema/`: for editors",
+    "docs/": "language, errors, schedules, volumes, verdicts, database; the house as built, decisions; `schema/`: for editors",
     "examples/": "a plug-in: a package with a dataset and a model of its own, and a page that uses them",
     "runs/": "the record: made, git-ignored",
     "results.duckdb": "the index over the record: made, git-ignored",

@@ -229,7 +229,8 @@ def write_record(
         lines.append({"kind": "baseline", "attempt": 1, "epoch": 0, "metrics": _spell(baseline)})
     for rule, of in (rules or {}).items():
         lines.append({"kind": "baseline", "attempt": 1, "epoch": 0, "rule": rule, "metrics": _spell(of)})
-    lines += epoch_events(history, 1, minute=minute)
+    measured = len(predictions[0].ids) if stage.kind == "evaluate" and predictions else None
+    lines += [line if measured is None else {**line, "examples": measured} for line in epoch_events(history, 1, minute=minute)]
     count = len(next(iter(history.values()), ()))
     lines += [{"kind": "finding", "attempt": 1, "epoch": e, "code": c, "text": t, "severity": "warning"} for e, c, t in findings]
     lines += [{"kind": "table", "attempt": 1, "epoch": count - 1, "split": split, "name": "confusion", "value": value}

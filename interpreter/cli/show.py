@@ -181,6 +181,7 @@ def _stage(stage: CheckedStage, key: str, seen: _Seen) -> dict[str, Any]:
         out["start"] = _start(stage, planned.settings["start"])
     if stage.kind == "probe":
         out["at"] = Leaf(list(stage.at), _place(stage, "at"))
+        out |= {"views": Leaf(stage.views, _place(stage, "views"))} if stage.views is not None else {}
     for name in _PARTS[stage.kind]:
         value, node = part(stage, name)
         if value is not None:

@@ -81,7 +81,8 @@ FROM staged WHERE kind NOT IN ('attempt', 'start', 'epoch', 'baseline', 'table',
 _PICKED = """
 DELETE FROM metrics WHERE stage_id IN (SELECT stage_id FROM candidates WHERE stage_id IN (SELECT stage_id FROM changed));
 INSERT INTO metrics BY NAME
-SELECT p.* EXCLUDE (checkpoint) FROM probes p JOIN candidates c ON c.stage_id = p.stage_id AND c.checkpoint = p.checkpoint AND c.picked
+SELECT p.* EXCLUDE (checkpoint) FROM probes p
+JOIN candidates c ON c.stage_id = p.stage_id AND c.checkpoint = p.checkpoint AND c.picked
 WHERE p.stage_id IN (SELECT stage_id FROM changed)"""
 _FINALS = """
 INSERT INTO finals

@@ -36,8 +36,8 @@ def of_end(model: Model, data: Data, end: int) -> list[Event]:
     model.eval()
     try:
         with torch.no_grad():
-            features = encoder(volume)
-            turned = [encoder(turn.volume(volume)) for turn in GENERATORS]
+            features = model.encoder(volume)
+            turned = [model.encoder(turn.volume(volume)) for turn in GENERATORS]
             outputs = [model.head(each) for each in (features, *turned)] if model.views == 1 else []
             expected = [encoder.turned(features, turn) for turn in GENERATORS]
     finally:

@@ -18,7 +18,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from interpreter.errors import StageFailed
 from interpreter.parts.build import build_model, build_objective, build_optimizer
 from interpreter.parts.contract import Data, Model
-from interpreter.parts.models import wide_resnet18
 from interpreter.parts.models.groups import groups
 from interpreter.parts.objectives.classification import CrossEntropy
 from interpreter.parts.objectives.interpensemble import Branched
@@ -38,14 +37,10 @@ MAIN = [(0, 0), (2, 1), (1, 2), (3, 3)]
 SHORTCUTS = {"switched": [0, 2, 1, 3], "straight": [0, 0, 3, 3]}
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
+def settings(parts: int = 2, width: int | None = None, base: int = 4, **more: Any) -> dict[str, Any]:
     """Networks of 4 channels for each 64: as deep, and quick."""
-    monkeypatch.setattr(wide_resnet18, "CHANNELS", 4)
-
-
-def settings(parts: int = 2, width: int | None = None, **more: Any) -> dict[str, Any]:
-    return {"type": "interpensemble", "of": {"type": "wide_resnet18", "width": width or parts}, "groups": parts, **more}
+    wide = {"type": "wide_resnet18", "width": width or parts, "base": base}
+    return {"type": "interpensemble", "of": wide, "groups": parts, **more}
 
 
 def nested(parts: int = 2, *, seed: int = 0, head: Any = None, **more: Any) -> Model:
@@ -53,7 +48,7 @@ def nested(parts: int = 2, *, seed: int = 0, head: Any = None, **more: Any) -> M
 
 
 def single(width: int, *, seed: int = 0) -> Model:
-    return build_model({"type": "wide_resnet18", "width": width}, {}, SHAPE, K, seed)
+    return build_model({"type": "wide_resnet18", "width": width, "base": 4}, {}, SHAPE, K, seed)
 
 
 def batch(n: int = 8, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -201,16 +196,15 @@ def test_each_begins_as_it_would_alone_and_none_as_another():
     assert not torch.equal(stems[0], nested(seed=1).encoder.networks[1].conv1.weight)
 
 
-def test_parameters_are_those_of_the_wide_network_and_what_is_not_shared(monkeypatch):
-    monkeypatch.setattr(wide_resnet18, "CHANNELS", 64)
+def test_parameters_are_those_of_the_wide_network_and_what_is_not_shared():
     wide, narrow = (total({"type": "wide_resnet18", "width": width}, (3, 32, 32), 10) for width in (2, 1))
     assert narrow == 11_173_962
     blocks = 9 * (4 * 64**2 + sum(c * c // 2 + 3 * c * c for c in (128, 256, 512))) + sum(c * c // 2 for c in (128, 256, 512))
-    found = total(settings(width=2), (3, 32, 32), 10)
+    found = total(settings(width=2, base=64), (3, 32, 32), 10)
     assert found == wide + 4 * (narrow - blocks)
     hidden = {"hidden": 16, "dropout": 0.0}
     heads = 16 * 1024 + 4 * 16 * 512 + 5 * (16 + 16 * 10 + 10)
-    assert total(settings(width=2), (3, 32, 32), 10, hidden) == found - (10 * 1024 + 4 * 10 * 512 + 5 * 10) + heads
+    assert total(settings(width=2, base=64), (3, 32, 32), 10, hidden) == found - (10 * 1024 + 4 * 10 * 512 + 5 * 10) + heads
 
 
 def test_groups_and_depths_are_those_of_the_wide_network():

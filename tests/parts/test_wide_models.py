@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from interpreter.parts.models import wrn28_10
 from interpreter.parts.models.groups import groups
+from interpreter.spec.base import identity
 from tests.parts.networks import (
     build,
     config_of,
@@ -83,6 +84,16 @@ def test_numbers_of_parameters(width, count):
     by_hand = resnet18_by_hand(width, 10)
     assert total({**RESNET, "width": width}, RGB, 10) == by_hand
     assert count in (None, by_hand)
+
+
+def test_a_smaller_base_is_narrower_everywhere_and_the_usual_one_is_in_no_key():
+    assert total({**RESNET, "base": 8, "width": 8}, RGB, 10) == total(RESNET, RGB, 10)
+    assert total({**RESNET, "base": 8}, RGB, 10) < 11_173_962 / 60
+    assert identity(config_of({**RESNET, "base": 64})) == identity(config_of(RESNET))
+    assert identity(config_of({**RESNET, "base": 8})) != identity(config_of(RESNET))
+    usual, small = config_of(RESNET), config_of({**RESNET, "base": 8})
+    assert usual.weights_misfit(small) == "`base` is 8 there, and 64 here"
+    assert small.weights_misfit(usual) == "`base` is 64 there, and 8 here"
 
 
 def test_twice_the_width_has_four_times_the_parameters():
@@ -219,6 +230,7 @@ def test_dropout_is_between_the_convolutions_of_a_block(narrow):
     pair=st.tuples(*[st.fixed_dictionaries({
         "type": st.just("wide_resnet18"),
         "width": st.integers(1, 2),
+        "base": st.sampled_from([4, 64]),
         "stem": st.sampled_from(["cifar", "imagenet"]),
         "max_pool": st.sampled_from(["keep", "remove"]),
     })] * 2),
@@ -230,7 +242,7 @@ def test_any_image_fits_and_weights_fit_where_settings_say_so(pair, shape):
         here, there = (build(chosen, shape, 5) for chosen in pair)
         assert here(torch.zeros(2, *shape)).shape == (2, 5)
     assert config_of(one).misfit(shape) == ""
-    assert config_of(one).features() == here.features == 512 * one["width"]
+    assert config_of(one).features() == here.features == 8 * one["base"] * one["width"]
     fits = config_of(one).weights_misfit(config_of(other)) == ""
     assert fits == (names_and_shapes(here.encoder) == names_and_shapes(there.encoder))
 

@@ -240,4 +240,4 @@ def test_a_probe_has_its_candidates_and_what_comes_after_has_its_pick(project):
     ]
     final = plan.stages[found["probed", 0, "final"]]
     assert [(i.key, i.checkpoint) for i in final.inputs] == [(head.key, "picked")]
-    assert head.unbuilt == ("`probe` stages",)
+    assert head.unbuilt == ()

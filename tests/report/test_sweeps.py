@@ -245,7 +245,7 @@ def test_tables_of_what_is_not_there(thaw: Made, table: Table, message: str, hin
 
 def test_a_table_of_probed_checkpoints_says_when(thaw: Made) -> None:
     (grid,) = content(thaw, tables={"t": Table(rows="head.at", columns="arm", cell="{val/accuracy:.2%}")}).tables
-    assert "not built yet" in grid.notice
+    assert grid.notice == "No trial has got through `head` yet."
 
 
 def test_a_conclusion_names_a_point(thaw: Made) -> None:

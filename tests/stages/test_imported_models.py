@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +110,10 @@ def test_splits_are_stages_of_one_chain(tmp_path: Path) -> None:
     assert (vgg.chain, vgg.main_stage, vgg.evaluations) == (("original", "shifted"), "original", ("shifted",))
     found, project = stages(plan), load_project(tmp_path)
     assert do(project, *found.values()) == ["done"] * 6
-    told = [(metrics(project, found[f"old[{m}]", "original"])["original/accuracy"],
-             metrics(project, found[f"old[{m}]", "shifted"])["shifted/accuracy"]) for m in ("vgg", "darc", "résnet-18")]  # fmt: skip
+    told = [
+        tuple(metrics(project, found[f"old[{model}]", name])[f"{name}/accuracy"] for name in ("original", "shifted"))
+        for model in ("vgg", "darc", "résnet-18")
+    ]
     assert told == [(1.0, pytest.approx(2 / 3)), (0.5, 1.0), (0.25, pytest.approx(1 / 3))]
 
 
@@ -133,7 +136,13 @@ def test_a_column_of_a_parquet_table_tells_models_apart(tmp_path: Path) -> None:
     assert ids(project, found["old[darc]", "import"])[3] == "v6-00003"
 
 
-LONG = "model,split,metric,value\nvgg,original,accuracy,0.93\nvgg,shifted,accuracy,0.85\nvgg,shifted,nll,0.5\ndarc,original,accuracy,0.96\ndarc,shifted,accuracy,0.9\n"
+LONG = """model,split,metric,value
+vgg,original,accuracy,0.93
+vgg,shifted,accuracy,0.85
+vgg,shifted,nll,0.5
+darc,original,accuracy,0.96
+darc,shifted,accuracy,0.9
+"""
 WIDE = "Model;Split;accuracy;nll\nvgg;original;0.93;\nvgg;shifted;0.85;0.5\ndarc;original;0.96;\ndarc;shifted;0.9;\n"
 
 
@@ -181,7 +190,7 @@ def problems(root: Path, arm: str, **sources: Path) -> list[str]:
         ({}, "each: {names: [vgg16]}", "`p.npz` has no `vgg16` in `names`; did you mean `vgg`?"),
         ({}, "splits: {a: {columns: {v6: classes, targets: targets}}}", "`p.npz` a: has no `v6`; known: classes, names, targets"),
     ],
-    ids=["labels-of-another-length", "names-of-another-length", "twice", "no-names", "unknown-array", "unknown-model", "unknown-in-split"],
+    ids=["labels-of-another-length", "names-of-another-length", "twice", "no-names", "unknown-array", "no-model", "in-a-split"],
 )  # fmt: skip
 def test_what_an_archive_can_have_wrong(tmp_path: Path, arrays: dict[str, Any], arm: str, problem: str) -> None:
     np.savez(tmp_path / "p.npz", **{"names": NAMES, "classes": CLASSES, "targets": TARGETS, **arrays})
@@ -196,8 +205,6 @@ def test_a_truncated_archive_and_a_truncated_array_in_it(tmp_path: Path) -> None
     assert problems(tmp_path, "{import: p.npz, each: names, split: test}") == [
         "`p.npz` is no archive of arrays that can be read: File is not a zip file"
     ]
-    import zipfile
-
     array = io.BytesIO()
     np.save(array, CLASSES)
     with zipfile.ZipFile(tmp_path / "p.npz", "w") as archive:

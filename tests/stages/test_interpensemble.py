@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from interpreter.parts.build import build_model
-from interpreter.parts.models import wide_resnet18
 from interpreter.plan.types import Stage
 from interpreter.project import Project
 from interpreter.run.record import Record
@@ -19,17 +18,11 @@ from interpreter.stages.main import run_stage
 from tests.stages.build import DIGITS, evaluate, fit, project
 from tests.stages.doing import codes, do, lines, result, same
 
-WIDE = {"type": "wide_resnet18", "width": 2, "max_pool": "remove"}
+WIDE = {"type": "wide_resnet18", "width": 2, "base": 2, "max_pool": "remove"}  # 2 channels for each 64: as deep, and quick
 FEW = {**DIGITS, "per_class": 12}
 LINEAR = {"hidden": None, "dropout": 0.0}
 COIN = {"type": "interpensemble_draw", "big": 0.5}
 SGD = {"type": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 0.01}
-
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
-    """Networks of 2 channels for each 64: as deep, and quick."""
-    monkeypatch.setattr(wide_resnet18, "CHANNELS", 2)
 
 
 def mix(big: float) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import torch
 from pydantic import ValidationError
 
 from interpreter.parts.build import build_data, build_model
+from interpreter.parts.models.equivariance import turns
 from interpreter.plan.types import Input, Stage
 from interpreter.project import Project
 from interpreter.run.events import IGNORES_INPUT
@@ -25,6 +26,7 @@ from interpreter.spec.components.models import Head
 from interpreter.spec.components.volumes import Atom3dLba
 from interpreter.stages.diagnostics import hash_of
 from interpreter.stages.main import run_stage
+from interpreter.stages.turning import GENERATORS
 from tests.parts.made_complexes import LIGAND, PROTEIN, item
 from tests.parts.made_complexes import write as write_complexes
 from tests.parts.molecules import CLOSE, folder_of_globules
@@ -270,10 +272,10 @@ def test_evaluated_complexes_stand_still_unless_they_are_to_turn_each_epoch(home
     fixed = tune("fixed", epochs=2, **still)
     turned = tune("turned", epochs=2, data=LBA | {"val_rotation": "each_epoch", "val_poses": 2}, **still)
     assert do(home, fixed, turned) == ["done", "done"]
-    stands, turns = outputs(home, fixed), outputs(home, turned)
+    stands, moves = outputs(home, fixed), outputs(home, turned)
     assert np.array_equal(stands[0], stands[1])
-    assert not np.allclose(turns[0], turns[1], atol=1e-7)
-    assert turns[0].shape == turns[1].shape == (N_LBA["val"], 1)
+    assert not np.allclose(moves[0], moves[1], atol=1e-7)
+    assert moves[0].shape == moves[1].shape == (N_LBA["val"], 1)
     settings = Record.of(home, turned.key).read_stage().settings["data"]
     assert (settings["atoms"], settings["val_rotation"]) == ("pocket", "each_epoch")  # recorded with the result
 
@@ -339,6 +341,18 @@ def test_how_far_an_equivariant_network_is_from_turning_with_its_volumes_is_told
     assert only < 1e-2
     assert "predictions" not in told["pair"][0]["text"]
     assert told["plain"] == []
+
+
+def test_two_turns_stand_for_all_rotations_of_a_cube() -> None:
+    found = {np.eye(3).tobytes(): np.eye(3)}
+    while True:
+        made = [np.round(turn.rotation @ each) + 0.0 for turn in GENERATORS for each in found.values()]
+        new = {each.tobytes(): each for each in made} | found
+        if len(new) == len(found):
+            break
+        found = new
+    assert len(found) == len(turns()) == 24
+    assert all((np.round(turn.rotation) + 0.0).tobytes() in found for turn in turns())
 
 
 def numbers_in(text: str) -> list[float]:

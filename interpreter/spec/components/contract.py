@@ -71,9 +71,9 @@ class Model(Component):
         if self.type != other.type:
             return f"{other.type}, and this is {self.type}"
         mine, theirs = identity(self), identity(other)
-        for name in mine:
-            if name not in self.weightless and mine[name] != theirs.get(name):
-                return f"`{name}` is {theirs.get(name)} there, and {mine[name]} here"
+        for name in {**mine, **theirs}:  # a setting that is as before it existed is in neither
+            if name not in self.weightless and mine.get(name) != theirs.get(name):
+                return f"`{name}` is {getattr(other, name)} there, and {getattr(self, name)} here"
         return ""
 
     def features(self) -> int | None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from interpreter.spec.base import Config
+from interpreter.spec.base import Config, since
 from interpreter.spec.components.contract import DataFacts, Dataset, Doubt, InnerDataset, InnerModel, Model
 from interpreter.spec.components.datasets import SPLITS, Augment, LabelBudget, Normalize, ValFromTrain
 from interpreter.spec.components.models import Rate
@@ -208,14 +208,16 @@ class WideResnet18(Model):
     type: Literal["wide_resnet18"] = "wide_resnet18"
     width: Annotated[int, Field(ge=1, le=16)]
     """How many times wider than ResNet-18; 1 is ResNet-18 itself."""
+    base: Annotated[int, Field(ge=2, le=64)] = since(1, 64, neutral=64)
+    """Channels of the first stage at width 1, and so of all stages in proportion; with fewer it is small enough to try things."""
     stem: Literal["cifar", "imagenet"] = "cifar"
     """First convolution: 3x3 with stride 1, for small images, or 7x7 with stride 2."""
     max_pool: Literal["keep", "remove"] = "keep"
     """Whether the max-pooling behind the first convolution stays; without it, maps have four times as many positions."""
 
     def features(self) -> int | None:
-        """512 times the width."""
-        return 512 * self.width
+        """Eight times the channels of the first stage: 512 times the width."""
+        return 8 * self.base * self.width
 
 
 class Wrn28(Model):

@@ -51,7 +51,8 @@ def expt(
     folder: Path, *arguments: str, code: int = 0, python: str = sys.executable, before: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """`expt ARGUMENTS` in `folder`, which must end with `code`; its models are looked at by `python`. `before` is run first."""
-    program = f"{before}\nimport sys; sys.executable = {python!r}; from interpreter.cli.main import main; sys.exit(main({list(arguments)!r}))"
+    program = f"{before}\nimport sys; sys.executable = {python!r}; from interpreter.cli.main import main\n"
+    program += f"sys.exit(main({list(arguments)!r}))"
     done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr

@@ -25,7 +25,8 @@ def found() -> dict[str, str]:
     keys = {}
     for path in library.files():
         page = library.page(path)
-        profiles = {name for entry in page.entries.values() for name in getattr(entry.get("profiles"), "items", {})}
+        each = [set(getattr(entry.get("profiles"), "items", {})) for entry in page.entries.values()]
+        profiles = set.intersection(*each)  # a page is planned whole at a profile: one that all its entries have
         for profile in ["", *sorted(profiles)]:
             plan = build_plan(check_page(library, page, profile), locked)
             for entry in plan.entries:

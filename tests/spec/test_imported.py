@@ -232,7 +232,7 @@ def test_archives_that_are_damaged(tmp_path: Path) -> None:
         ({"import": {"one": "a.csv"}}, "`one` is no seed"),
         ({"import": {"01": "a.csv"}}, "`01` is no seed"),
         ({"import": {}}, "no files"),
-        ({"import": "a.csv", "columns": {"x": "val/acuracy"}}, "there is no metric `acuracy`; did you mean `accuracy`?"),
+        ({"import": "a.csv", "columns": {"x": "val/acuracy"}}, "there is no metric `acuracy`; did you mean `accuracy`"),
         ({"import": "a.csv", "columns": {"x": "V!/loss"}}, "no name of a split"),
         ({"import": "a.npz", "columns": {"x": "output"}}, "did you mean `outputs`?"),
         ({"import": "a.csv", "objective": "regression"}, "`objective` is for predictions"),

@@ -26,7 +26,7 @@ from tests.conftest import ROOT
 BROKEN = ROOT / "tests" / "check" / "broken"
 # Wrong by shape: an unknown or missing key, a value of another kind or out of range, an unknown type.
 BY_SHAPE = (
-    "bad-seeds checkpoint-rule float-epochs future-version merge-key missing-batch missing-lr no-arms no-version number-as-text",
+    "bad-seeds checkpoint-rule float-epochs future-version merge-key missing-batch missing-lr no-version number-as-text",
     "reference-no-source set-unknown-root unknown-entry-key unknown-model-type unknown-optimizer unknown-optimizer-key",
     "unknown-top-key",
 )

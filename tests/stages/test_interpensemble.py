@@ -49,7 +49,7 @@ def own_of(state: dict[str, torch.Tensor], *, wide: bool) -> dict[str, torch.Ten
 
 def test_a_mixed_fit_records_one_prediction_and_both_branches(tmp_path: Path) -> None:
     home = project(tmp_path)
-    stage = inter("half", mix(0.5), epochs=3)
+    stage = inter("half", mix(0.5), epochs=5)
     final = evaluate("final", stage)
     assert do(home, stage, final) == ["done", "done"]
     assert {"no-gradient", "never-trained", "parameters-optimized-twice", "norm-updates"}.isdisjoint(codes(home, stage))

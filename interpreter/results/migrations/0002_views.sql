@@ -140,7 +140,7 @@ COMMENT ON COLUMN schedule_trace."group" IS 'Parameter group.';
 COMMENT ON COLUMN schedule_trace.rate IS 'Its learning rate at the end of the epoch.';
 
 CREATE MACRO higher_is_better(metric) AS
-  metric IN ('accuracy', 'top5', 'precision', 'recall', 'f1', 'pearson', 'spearman');
+  metric IN ('accuracy', 'member_accuracy', 'big_accuracy', 'disagreement', 'top5', 'precision', 'recall', 'f1', 'pearson', 'spearman');
 COMMENT ON MACRO higher_is_better IS 'Whether higher values of a metric are better; of the others lower ones are.';
 
 CREATE VIEW phases AS

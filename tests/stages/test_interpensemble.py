@@ -62,10 +62,10 @@ def test_a_mixed_fit_records_one_prediction_and_both_branches(tmp_path: Path) ->
     assert {"final/big_accuracy", "final/member_accuracy", "final/disagreement"} <= set(metrics)
     record = Record.of(home, stage.key)
     table = pq.read_table(record.predictions / "val" / record.done()["predictions"]["val"][0])
-    log_p = torch.tensor(table["output"].to_pylist()).reshape(3, -1, 10)
+    log_p = torch.tensor(table["output"].to_pylist()).reshape(5, -1, 10)
     assert torch.allclose(log_p.exp().sum(-1), torch.ones(log_p.shape[:2]), atol=1e-5)
     counted = {int(tensor) for name, tensor in weights(home, stage).items() if name.endswith("tracked")}
-    assert counted == {30}  # once a step, and not once a network
+    assert counted == {50}  # once a step, and not once a network
     trivial = lines(home, stage, "baseline")[0]["metrics"]
     assert trivial["val/big_accuracy"] == trivial["val/member_accuracy"] == trivial["val/accuracy"]
 

@@ -154,6 +154,7 @@ def test_nothing_is_written_to_a_database(database, tmp_path):
 
 
 def child(split, pipe):
+    torch.set_num_threads(1)  # as loader processes do: threads of torch's don't come through a fork
     mine = split.atoms._connection()
     pipe.send((id(mine), [pid for pid, _ in split.atoms._connections], split.batch(np.arange(4), None)[0].sum().item()))
 
@@ -167,6 +168,7 @@ def test_a_connection_does_not_cross_a_fork(database, tmp_path):
     receive, send = context.Pipe(duplex=False)
     process = context.Process(target=child, args=(split, send))
     process.start()
+    assert receive.poll(60), "the child has nothing to say"
     theirs, pids, total = receive.recv()
     process.join()
     assert process.exitcode == 0

@@ -227,7 +227,7 @@ def test_training_brings_a_class_together():
 
 
 def test_numbers_are_no_classes():
-    split = DigitSplit(["a"], torch.zeros(1, 1, 8, 8), torch.zeros(1, 1), 0.0, 0)
+    split = DigitSplit(["a"], torch.zeros(1, 1, 8, 8), torch.zeros(1, 1), 0.0, 0, 1)
     data = Data({"train": split}, (1, 8, 8), 1, (), "", "", (), {})
     with pytest.raises(StageFailed, match="`supcon` needs a class for each example"):
         build_objective({"type": "supcon"}, data)

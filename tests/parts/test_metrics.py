@@ -180,7 +180,7 @@ def test_every_metric_is_in_the_table_and_within_its_bounds():
     found |= NumberError(Regression(), 1).metrics(torch.from_numpy(outputs[:, :1]), torch.from_numpy(outputs[:, 1:2]))
     two = torch.from_numpy(np.stack([outputs, outputs[::-1]], axis=1))
     found |= CrossEntropy(Classification(members="mean_of_losses"), 7).metrics(two, torch.from_numpy(y))
-    assert set(found) == set(METRICS)
+    assert set(found) == set(METRICS) - {"big_accuracy"}  # that one is of interpensembles: tested with them
     for name, value in found.items():
         info = METRICS[name]
         assert info.better in ("higher", "lower")

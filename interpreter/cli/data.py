@@ -76,7 +76,7 @@ def uses(project: Project) -> tuple[dict[str, Use], list[str]]:
                         use.datasets.add(stage.settings["data"]["type"])
                         if path.stem not in use.pages:
                             use.pages[f"{path.stem} ({profile})" if profile else path.stem] = None
-        except PageError:
+        except (PageError, UsageError):  # wrong, or of a plug-in that is not here
             unread.append(path.stem)
     return found, unread
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import multiprocessing
 import os
 import re
@@ -23,7 +24,7 @@ from interpreter.stages.memory import LEAST, SETTLING, Watch, of_attempt, rss_mb
 from tests.stages.build import fit
 from tests.stages.doing import codes, do, lines, result, same
 
-HELD: list[np.ndarray] = []  # by the process that fetched the batches
+HELD: list[mmap.mmap] = []  # by the process that fetched the batches
 
 
 class Leaking:
@@ -36,7 +37,9 @@ class Leaking:
         return len(self._split)
 
     def batch(self, index: np.ndarray, draw: Draw | None) -> tuple[torch.Tensor, torch.Tensor]:
-        HELD.append(np.ones(int(self._mb * 125_000)))
+        pages = mmap.mmap(-1, int(self._mb * 1_000_000))  # new pages: the heap may have some to spare, left by what ran before
+        pages.write(bytes(len(pages)))
+        HELD.append(pages)
         return self._split.batch(index, draw)
 
 

@@ -24,6 +24,13 @@ from pathlib import Path
 
 from interpreter.errors import UsageError
 
+SOURCE_VARIABLE = "EXPT_DATA_"  # and the name of a data source: the environment says where it is
+
+
+def variable_of(source: str) -> str:
+    """The variable of the environment that says where a data source is, whatever expt.toml says."""
+    return SOURCE_VARIABLE + source.upper().replace("-", "_")
+
 
 @dataclass(frozen=True, slots=True)
 class Execution:
@@ -92,7 +99,7 @@ class Project:
 
     def source(self, name: str) -> Path | None:
         """The folder of the data source `name`, or None when nothing says where it is or it is not there."""
-        text = os.environ.get(f"EXPT_DATA_{name.upper().replace('-', '_')}") or self.data.get(name)
+        text = os.environ.get(variable_of(name)) or self.data.get(name)
         if not text:
             return None
         path = Path(text).expanduser()

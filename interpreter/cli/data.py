@@ -14,7 +14,7 @@ from interpreter.cli.session import here, library_of
 from interpreter.errors import ExptError, PageError, UsageError
 from interpreter.plan.build import build_plan
 from interpreter.plan.lock import read_lock
-from interpreter.project import Project
+from interpreter.project import SOURCE_VARIABLE, Project, variable_of
 from interpreter.run.downloads import KNOWN, Download, that_reads
 from interpreter.run.fetching import fetch
 from interpreter.run.sources import SourceState, kind_of, lock, state_of
@@ -56,8 +56,8 @@ def run(args: argparse.Namespace) -> int:
 
 def known_sources(project: Project) -> list[str]:
     """Every source named in expt.toml, data.lock or the environment."""
-    prefix = "EXPT_DATA_"
-    environment = {name.removeprefix(prefix).lower().replace("_", "-") for name in os.environ if name.startswith(prefix)}
+    variables = [name for name in os.environ if name.startswith(SOURCE_VARIABLE)]
+    environment = {name.removeprefix(SOURCE_VARIABLE).lower().replace("_", "-") for name in variables}
     return sorted({*project.data, *read_lock(project.data_lock), *environment})
 
 
@@ -118,7 +118,7 @@ def _ways(name: str, use: Use | None) -> list[str]:
     if name in KNOWN and KNOWN[name] not in ways:
         ways.append(KNOWN[name])
     lines = [f"expt data fetch {found.name}   {found.title}" for found in ways]
-    return [*lines, f'name it in expt.toml: [data] {name} = "folder", or in EXPT_DATA_{name.upper().replace("-", "_")}']
+    return [*lines, f'name it in expt.toml: [data] {name} = "folder", or in {variable_of(name)}']
 
 
 def _fetch(args: argparse.Namespace) -> int:

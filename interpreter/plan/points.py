@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from interpreter.spec.names import ArmRef, own_arm_ref
 from interpreter.spec.points import picks
 from interpreter.spec.points import same_value as spelled_same
+from interpreter.spec.robustness import means as named
 
 
 class Point(Protocol):
@@ -64,6 +65,11 @@ def label_of(arm: Point) -> str:
     """What stands in the brackets of the arm's name, "" where there are none."""
     head, bracket, rest = arm.name.partition("[")
     return rest.removesuffix("]") if bracket and head else ""
+
+
+def means(text: str, arm: Point) -> bool:
+    """Whether `text`, as a line or a family of a chart names arms, means `arm`: by its name, as a point, or with `*`."""
+    return named(text, arm.name, base_of(arm), label_of(arm), arm.factors)
 
 
 def same_value(label: str | None, value: Any) -> bool:

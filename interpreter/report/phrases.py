@@ -7,7 +7,7 @@ import re
 
 from interpreter.report.content import Content, StageLine
 from interpreter.report.terms import short_title
-from interpreter.report.words import MINUS, count, names
+from interpreter.report.words import MINUS, capital, count, names
 from interpreter.spec.claims import Claim
 from interpreter.verdicts.types import Verdict
 
@@ -100,7 +100,7 @@ def method_text(verdict: Verdict) -> str:
     if verdict.p_better is not None and pairs > 1:
         said.append(f"{round(verdict.p_better * pairs)} of {pairs} pairs on the claimed side")
     text = "; ".join([*said, *verdict.notes])
-    return sentence(text[:1].upper() + text[1:]) if text else ""
+    return sentence(capital(text)) if text else ""
 
 
 def sentence(text: str) -> str:

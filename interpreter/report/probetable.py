@@ -16,6 +16,7 @@ from interpreter.plan.types import ArmPlan, EntryPlan
 from interpreter.report.content import Grid
 from interpreter.report.crosstab import COLUMNS, EPOCH, N, axis, in_cell, pieces_of
 from interpreter.report.read import Reader, Record
+from interpreter.report.statistics import summary
 from interpreter.spec.names import did_you_mean
 from interpreter.spec.views import Table
 
@@ -49,7 +50,7 @@ def probe_table(
             cells.append(in_cell(pieces, means, spell, name, entry.id) + _mark(cell) if cell else "")
             if cell:
                 picked = len({(r["arm"], r["seed"]) for r in cell if r["picked"]})
-                numbers = [x for hole, metric in metrics.items() for x in (*means[hole], _sd(_values(cell, *metric)))]
+                numbers = [x for hole, metric in metrics.items() for x in (*means[hole], summary(_values(cell, *metric)).sd)]
                 exact.append((checkpoint, column, cell[0]["trained"], picked, *numbers))
         rows.append((checkpoint, *cells))
     shown = across[:COLUMNS]
@@ -100,13 +101,6 @@ def _mean(cell: Cell, split: str, metric: str) -> tuple[float | None, float | No
     return (math.fsum(values) / len(values), sum(epochs) / len(epochs), len(values)) if values else (None, None, 0)
 
 
-def _sd(values: Sequence[float]) -> float | None:
-    if len(values) < 2:
-        return None
-    mean = math.fsum(values) / len(values)
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
-
-
 def _mark(cell: Cell) -> str:
     """Behind a checkpoint that was picked; of several trials, by how many."""
     trials = {(r["arm"], r["seed"]): bool(r["picked"]) for r in cell}
@@ -123,9 +117,9 @@ def _noise(
         own = [record for record in found if record["arm"] in {arm.name for arm in arms}]
         one_each = {record["trained"]: record["checkpoint"] for record in reversed(own)}  # two names of one file count once
         values = [_values(_of(own, arms, checkpoint), *metric) for checkpoint in one_each.values()]
-        spreads = [sd**2 for of in values if (sd := _sd(of)) is not None]
+        spreads = [sd**2 for of in values if (sd := summary(of).sd) is not None]
         within.append(math.sqrt(math.fsum(spreads) / len(spreads)) if spreads else None)
-        between.append(_sd([math.fsum(of) / len(of) for of in values if of]))
+        between.append(summary([math.fsum(of) / len(of) for of in values if of]).sd)
     rows: list[tuple[str, Mapping[int, float | None]]] = [
         ("sd over seeds, within a checkpoint", dict(enumerate(within))),
         ("sd between checkpoints", dict(enumerate(between))),

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from interpreter.plan.points import base_of
+from interpreter.plan.points import base_of, means
 from interpreter.plan.types import ArmPlan, Plan
 from interpreter.report.cast import Cast, cast
 from interpreter.report.charts import robustness
@@ -21,7 +21,8 @@ from interpreter.report.robustnesswords import alternative, called, caption
 from interpreter.report.robustnesswords import grid as table_of
 from interpreter.report.statistics import Summary, summary
 from interpreter.report.terms import metric_title
-from interpreter.spec.robustness import AnyLine, FittedLine, means
+from interpreter.report.words import capital
+from interpreter.spec.robustness import AnyLine, FittedLine
 from interpreter.spec.views import Chart
 from interpreter.verdicts.effective_robustness import (
     LINES,
@@ -102,7 +103,7 @@ def robustness_figure(
     assert chart.in_ is not None and chart.out is not None
     entry = judgement.entry
     who = cast(name, chart, entry, look)
-    title = chart.title or f"{_upper(metric_title(chart.out))} against {metric_title(chart.in_)}"
+    title = chart.title or f"{capital(metric_title(chart.out))} against {metric_title(chart.in_)}"
     measured = Measured(plan, entry, History(reader.project, plan))
     every = {arm.name: measured.models(arm, chart.in_, chart.out) for arm in entry.arms}
     families = _families(chart, who, plan)
@@ -152,12 +153,8 @@ def _families(chart: Chart, who: Cast, plan: Plan) -> dict[str, Family]:
     """The family of each arm, by its full name: as the chart says; else imported ones together, and each other arm alone."""
     named: dict[str, str] = {}
     for arm in who.arms:
-        base = base_of(arm)
-        point = arm.name[len(base) + 1 : -1] if arm.name != base else ""
-        found = (
-            label for label, texts in chart.families.items() if any(means(t, arm.name, base, point, arm.factors) for t in texts)
-        )
-        named[arm.name] = next(found, base if _imported(arm, plan) else who.labels[arm.name])
+        found = (label for label, texts in chart.families.items() if any(means(text, arm) for text in texts))
+        named[arm.name] = next(found, base_of(arm) if _imported(arm, plan) else who.labels[arm.name])
     order = list(dict.fromkeys([*(f for f in chart.families if f in named.values()), *named.values()]))
     faint = {f: all(_imported(arm, plan) for arm in who.arms if named[arm.name] == f) for f in order}
     made: dict[str, Family] = {}
@@ -375,7 +372,3 @@ def _names(rows: Rows, faint: set[str], x: robustness.Axis, y: robustness.Axis) 
         made.append({"arm": row["arm"], "family": row["family"], "x": row["x"], "y": row["y"],
                      "align": best[0], "dx": best[1], "dy": best[2]})  # fmt: skip
     return made
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]

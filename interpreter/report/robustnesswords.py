@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from interpreter.report.content import Grid
-from interpreter.report.words import MINUS, NOTHING, count, names
+from interpreter.report.words import MINUS, NOTHING, capital, count, names
 from interpreter.spec.robustness import AnyLine, FittedLine
 from interpreter.spec.views import Chart
 from interpreter.verdicts.effective_robustness import CREDITED, Fit, effective_robustness
@@ -53,7 +53,7 @@ def caption(
     if any(p.acc_in.n > 1 and not p.faint for p in points):
         said.append("Of several seeds the point is their mean, the small ones are single seeds.")
     said += [_line_words(line) for line in lines]
-    said += [f"{text[:1].upper()}{text[1:]}." for text in missing]
+    said += [f"{capital(text)}." for text in missing]
     if lacking:
         said.append(f"Not drawn, without a place on these axes or without both accuracies: {names(lacking, _TOLD)}.")
     if references:
@@ -69,7 +69,7 @@ def _line_words(line: Drawn) -> str:
         text = f"{at.scale}(out) = {at.slope:g} {at.scale}(in) {sign} {abs(at.intercept):g}"
         return f"Credited to {CREDITED[line.asked]} in code, and not checked in the paper: {text}."
     words = line.fit.words.replace(" -", f" {MINUS}")
-    return f"{words[:1].upper()}{words[1:]}; in the table each of them is judged by the line through the others."
+    return f"{capital(words)}; in the table each of them is judged by the line through the others."
 
 
 def alternative(title: str, points: Sequence[Point], lines: Sequence[Drawn], references: Pairs) -> str:

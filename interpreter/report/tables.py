@@ -17,7 +17,7 @@ from interpreter.report.read import Reader, Wanted, where_is
 from interpreter.report.sqldata import sql_grid
 from interpreter.report.statistics import Summary, summary
 from interpreter.report.terms import rule_title
-from interpreter.report.words import MINUS, NOTHING, count, names, number, plus_minus
+from interpreter.report.words import MINUS, NOTHING, capital, count, names, number, plus_minus
 from interpreter.run.events import IGNORES_INPUT
 from interpreter.spec.names import did_you_mean
 from interpreter.spec.views import SqlTable, Table
@@ -61,8 +61,7 @@ def tables(judgement: Judgement, reader: Reader) -> tuple[Grid, ...]:
 
 def title_of(name: str) -> str:
     """A table's name as its heading."""
-    title = name.replace("-", " ").replace("_", " ")
-    return title[:1].upper() + title[1:]
+    return capital(name.replace("-", " ").replace("_", " "))
 
 
 def _table(name: str, table: Table | SqlTable, judgement: Judgement, reader: Reader) -> Grid:

@@ -40,6 +40,11 @@ def state_word(state: str) -> Word:
     return STATES.get(state, Word("·", state, "none", ""))
 
 
+def capital(text: str) -> str:
+    """`text` with its first letter in capitals, the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def decimals(width: float | None, value: float = 0.0) -> int:
     """Decimals that show `width` (an interval's half-width, or a spread) with two significant digits.
 

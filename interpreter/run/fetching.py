@@ -7,7 +7,6 @@ its beginning there, and the next one goes on from it, if the server knows range
 from __future__ import annotations
 
 import gzip
-import hashlib
 import http.client
 import json
 import os
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from interpreter.errors import DataMissing, UsageError
+from interpreter.fingerprint import file_hash
 from interpreter.run.downloads import Download, File
 from interpreter.run.record import now, write_atomically
 
@@ -65,7 +65,7 @@ def fetch(download: Download, folder: Path, checksum: str, say: Say) -> Fetched:
         for file in download.files:
             known = given or file.checksum
             path = _download(file, known, work, say)
-            sha256 = _sha256(path)
+            sha256 = file_hash(path)
             told.append((file.name, sha256, bool(known)))
             about["files"][file.name] = {"url": file.url, "sha256": sha256, "bytes": path.stat().st_size}
             if file.archive:
@@ -230,8 +230,3 @@ def _unpack(path: Path, into: Path) -> None:
     except (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile) as error:
         path.unlink(missing_ok=True)  # fetched anew by the next try, where no checksum told
         raise DataMissing(f"{path.name} is a damaged archive: {error}", hint="try again") from None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -79,18 +79,21 @@ class Batches:
 
         `order` is (N,) with one draw, or (N, M) with M, for as many networks that see examples of their own.
         """
-        end = len(order) - len(order) % batch_size if drop_last else len(order)
         by = draw if isinstance(draw, Draw) or draw is None or len(draw) > 1 else draw[0]
-        return self._serve([(order[i : i + batch_size], by) for i in range(0, end, batch_size)])
+        return self._serve([(index, by) for index in in_batches(order, batch_size, drop_last)])
+
+    def drawn(self, draw: Draw | None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every example once, in order, seen as a training example with this draw is, in batches of an evaluation."""
+        return self.train(np.arange(len(self._split), dtype=np.int64), self.evaluated_at_once, draw, drop_last=False)
 
     def all(self, draw: Draw | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Every example once, in order; in each of its poses where there are several, pose by pose.
 
         Nothing is random, but for splits that are evaluated anew each epoch: they are seen as `draw` says.
         """
-        size, drawn = self.evaluated_at_once, draw if self._anew else None
-        index = np.arange(len(self._split) * self._poses, dtype=np.int64)
-        return self._serve([(index[i : i + size], drawn) for i in range(0, len(index), size)])
+        drawn = draw if self._anew else None
+        every = np.arange(len(self._split) * self._poses, dtype=np.int64)
+        return self._serve([(index, drawn) for index in in_batches(every, self.evaluated_at_once, drop_last=False)])
 
     def mean_over_poses(self, outputs: Tensor) -> Tensor:
         """What `all` gave outputs for, one for each example. Shape: (poses * N, outputs) -> (N, outputs)."""
@@ -105,6 +108,14 @@ class Batches:
     def close(self) -> None:
         """End the loader processes."""
         self._loader = None
+
+
+def in_batches(order: np.ndarray, batch_size: int, drop_last: bool) -> list[np.ndarray]:
+    """`order` cut into batches; the last may be smaller, and with `drop_last` is left out then.
+
+    Shape: (N,) -> (B,) each; of several networks' orders (N, M) -> (B, M).
+    """
+    return [order[i * batch_size : (i + 1) * batch_size] for i in range(steps_of(len(order), batch_size, drop_last))]
 
 
 def steps_of(n: int, batch_size: int, drop_last: bool) -> int:

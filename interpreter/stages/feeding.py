@@ -9,7 +9,7 @@ Examples and their order are those of a fit on the same data: they follow from t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +21,11 @@ from torch import Tensor
 from interpreter.errors import StageFailed
 from interpreter.parts.contract import Data, Draw, Model
 from interpreter.parts.optim.averages import evaluated
-from interpreter.stages.batches import Batches, steps_of
+from interpreter.stages.batches import Batches, in_batches, steps_of
 from interpreter.stages.checkpoint import load
 from interpreter.stages.diagnostics import hash_of
 from interpreter.stages.feature_cache import Encoder, Floats, Wanted, augmented, obtain, place_of
+from interpreter.stages.training import Streams
 from interpreter.stages.work import Stopped, Work
 
 IN_MEMORY_BYTES = 2**30  # features of a split by all encoders; of larger ones a batch is read at a time
@@ -83,8 +84,7 @@ class Features:
 class Feed:
     """Features for the heads of a probe, each split's by every encoder of `frozen`."""
 
-    def __init__(self, work: Work, data: Data, model: Model, frozen: Sequence[Frozen], streams: Mapping[str, int]) -> None:
-        """`streams`: "augment" of training examples, "evaluate" of those that are evaluated anew each epoch."""
+    def __init__(self, work: Work, data: Data, model: Model, frozen: Sequence[Frozen], streams: Streams) -> None:
         self._work, self._data, self._model, self._frozen, self._streams = work, data, model, frozen, streams
         schedule = work.stage.settings["schedule"]
         self._size, self._drop_last = schedule["batch_size"], schedule["drop_last"]
@@ -126,14 +126,12 @@ class Feed:
     def train(self, order: Ints, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of the training examples `order`: features and targets. Shape: (S, B, ...), (B, ...)."""
         if "train" not in self._kept:
-            draw = Draw(self._streams["augment"], epoch)
+            draw = Draw(self._streams.augment[0], epoch)
             for x, y in self._batches["train"].train(order, self._size, draw, self._drop_last):
                 yield torch.stack([encoder(x) for encoder in self._encoders]), y
             return
         features, targets = self._view("train", epoch), self._data.splits["train"].targets
-        end = len(order) - len(order) % self._size if self._drop_last else len(order)
-        for begin in range(0, end, self._size):
-            index = order[begin : min(begin + self._size, end)]
+        for index in in_batches(order, self._size, self._drop_last):
             yield features.at(index), targets[torch.from_numpy(index)]
 
     def evaluated(self, split: str, epoch: int) -> Iterator[Tensor]:
@@ -141,7 +139,7 @@ class Feed:
         if split in self._kept:
             yield from self._view(split, epoch).all()
             return
-        for x, _ in self._batches[split].all(Draw(self._streams["evaluate"], epoch)):
+        for x, _ in self._batches[split].all(Draw(self._streams.evaluate, epoch)):
             yield torch.stack([encoder(x) for encoder in self._encoders])
 
     def mean_over_poses(self, split: str, outputs: Tensor) -> Tensor:
@@ -167,14 +165,14 @@ class Feed:
         views: int | None = self._work.stage.settings.get("views")
         if split != "train":
             anew = split in self._data.anew
-            return [None] if not anew else self._first(self._streams["evaluate"], views)
+            return [None] if not anew else self._first(self._streams.evaluate, views)
         if self._data.per_epoch is not None:
             if views is not None:
                 text = "training examples of this data have no end, so no number of views of them can be kept"
                 raise StageFailed(text, hint="leave `views` out: each epoch's examples then go through the frozen encoders")
             return None
-        if augmented(self._data, "train", self._streams["augment"]):
-            return self._first(self._streams["augment"], views)
+        if augmented(self._data, "train", self._streams.augment[0]):
+            return self._first(self._streams.augment[0], views)
         if views is not None:
             self.findings.append(("views-alike", f"all {views} views of every training example are alike: it is not augmented"))
         return [None]
@@ -191,12 +189,8 @@ class Feed:
 
     def _computed(self, one: Frozen, split: str, draw: Draw | None, epoch: int) -> Iterator[Tensor]:
         encoder, batches, examples = self._encoder(one), self._batches[split], self._data.splits[split]
-        if split == "train":
-            served = batches.train(np.arange(len(examples), dtype=np.int64), batches.evaluated_at_once, draw, drop_last=False)
-        else:
-            served = batches.all(draw)
         at = 0
-        for x, y in served:
+        for x, y in batches.drawn(draw) if split == "train" else batches.all(draw):
             self._heed(epoch)
             if split == "train" and not torch.equal(y, examples.targets[at : at + len(y)]):
                 raise StageFailed("targets of this data are drawn as its examples are, so no views of it can be kept")

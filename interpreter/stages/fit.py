@@ -22,22 +22,19 @@ from interpreter.parts.contract import Draw
 from interpreter.parts.optim.averages import Averages
 from interpreter.run.events import effective, read_events
 from interpreter.run.record import now
-from interpreter.spec.canonical import canonical
 from interpreter.stages import checkpoint as checkpoints
 from interpreter.stages import diagnostics, findings, members, memory, rules, turning
-from interpreter.stages.batches import Batches, outputs_of, steps_of
+from interpreter.stages.batches import Batches, outputs_of
 from interpreter.stages.judging import Progress, check_splits, judge, lower_is_better, stops
 from interpreter.stages.memory import Watch
-from interpreter.stages.module import TrainingUnit, clip_arguments, drawing, head_of, model_of, objective_of
+from interpreter.stages.module import TrainingUnit, clip_arguments, model_of, objective_of
 from interpreter.stages.orders import Orders
 from interpreter.stages.phases import Thawing
 from interpreter.stages.predictions import Predictions, mode_of
 from interpreter.stages.rates import Rates
 from interpreter.stages.start import begin
-from interpreter.stages.work import Event, Stopped, Work, data_events, finding, table_events
-
-RUNNING_LIMIT = 5_000_000  # training outputs kept for an epoch's running metrics: numbers, not bytes
-TABLE_LIMIT = 10_000  # cells of a table; larger ones are left to be computed from predictions
+from interpreter.stages.training import Streams, head_identity, keeps_outputs, small_tables, splits_read, steps_of_epochs
+from interpreter.stages.work import Event, Stopped, Work, data_events, finding
 
 
 class Fit:
@@ -53,44 +50,20 @@ class Fit:
         self.objective = objective_of(self.settings, self.data)
         self.fabric = work.fabric()
         model = model_of(self.settings, self.data, self.objective, work.stage.seed)
-        meant = (self.objective.outputs, self.data.target_space, self.objective.head_groups)
-        self.head_identity = checkpoints.head_identity(head_of(self.settings, self.objective), *meant)
+        self.head_identity = head_identity(self.settings, self.objective, self.data)
         self.model = model
-        self._streams()
+        self._idle: tuple[int, ...] = getattr(self.objective, "idle", ())
+        self.streams = Streams.of(self.settings, work.stage.seed, self.objective, model.orders)
+        self.orders = Orders(self.data, *self.streams.order)
+        self.splits = splits_read(self.data)
         self.thawing = Thawing(self.settings.get("thaw"), model)
-        check_splits(self.data.splits, self._splits(), self.keep["best"], self.thawing.monitored)
-        size, counts = self.schedule["batch_size"], self.orders.counts(self.schedule["epochs"])
-        self.steps = [steps_of(n, size, self._drop_last) for n in counts]
-        if not all(self.steps):
-            raise StageFailed(f"no whole batch of {size} in {min(counts)} training examples")
+        check_splits(self.data.splits, self.splits, self.keep["best"], self.thawing.monitored)
+        self.steps = steps_of_epochs(self.schedule, self.orders.counts(self.schedule["epochs"]))
         self.rates = Rates(self.schedule, self.thawing.phases, self.steps)
         workers, restart = work.numerics.loader_workers, work.project.execution.restart_workers
-        self.batches = {name: Batches(self.data, name, workers, restart) for name in self._splits()}
+        self.batches = {name: Batches(self.data, name, workers, restart) for name in self.splits}
         self.watch = Watch()
         self._resume_or_begin(model)
-
-    @property
-    def _drop_last(self) -> bool:
-        return bool(self.schedule["drop_last"])
-
-    def _splits(self) -> list[str]:
-        """The splits a fit reads: the one it trains on, and those it is evaluated on every epoch, of which val is the first."""
-        further = [name for name in self.data.splits if name not in ("train", "val", "test")]
-        return [name for name in ("train", "val", *further) if name in self.data.splits]
-
-    def _streams(self) -> None:
-        """Derive the random streams from (seed, purpose, what is drawn from), never from a place or a name.
-
-        Where each of several networks sees examples of its own, the first sees those that it would see alone.
-        """
-        seed, drawn = self.work.stage.seed, self.settings["streams"]
-        each = [(drawn["data"], drawn["occurrence"], *([member] if member else [])) for member in range(self.model.orders)]
-        self.orders = Orders(self.data, *(random.derive(seed, "order", *of) for of in each))
-        self._augment = [random.derive(seed, "augment", *of) for of in each]
-        self._evaluated_as = random.derive(seed, "evaluate", drawn["data"], drawn["occurrence"])
-        self._idle: tuple[int, ...] = getattr(self.objective, "idle", ())
-        self._luck = drawing(self.objective, random.derive(seed, "draw", drawn["data"], drawn["occurrence"]))
-        self._dropout = (seed, "dropout", canonical(self.settings["model"]), drawn["occurrence"])
 
     def _resume_or_begin(self, model: torch.nn.Module) -> None:
         """Set model, optimizer and progress up from the newest checkpoint of use, or from the stage's start."""
@@ -117,7 +90,7 @@ class Fit:
             self.rates.bind(optimizer)
             said += [
                 self.thawing.event("start", self.rates.peak(0)),
-                *rules.baseline_events(rules.on_splits(self.data, self.objective, self._splits())),
+                *rules.baseline_events(rules.on_splits(self.data, self.objective, self.splits)),
             ]
         else:
             optimizer.load_state_dict(found["optimizer"])
@@ -162,12 +135,12 @@ class Fit:
     def _epoch(self) -> None:
         self._leave_phase()
         epoch, began = self.progress.epoch, time.perf_counter()
-        norms = members.NormCounts(self.model)
+        norms = None if epoch else members.NormCounts(self.model)  # told of once, of the first epoch
         train_metrics = self._train(epoch)
         train_seconds = time.perf_counter() - began
         first = self.thawing.clock.epochs == 0
         said: list[Event] = findings.of_gradients(self.model, self.thawing.phase.new, epoch, self._idle) if first else []
-        said += [] if epoch else norms.since(epoch, members.passes_of(self._examples, self.schedule))
+        said += [] if norms is None else norms.since(epoch, members.passes_of(self._examples, self.schedule))
         metrics = {f"train/{name}": value for name, value in train_metrics.items()}
         made = self._outputs(epoch)
         for split, outputs in made.items():
@@ -182,7 +155,7 @@ class Fit:
         self.rates.observe(metrics)
         self.thawing.observe(epoch, metrics)
         if outputs is not None and is_best:
-            said += self._tables(outputs, epoch)
+            said += small_tables(self.objective, outputs, self.data.splits["val"].targets, epoch)
         if outputs is not None:
             self.predictions.add(epoch, self.objective.combined(outputs), is_best)
         if not math.isfinite(metrics["train/loss"]):
@@ -210,17 +183,17 @@ class Fit:
         order = self.orders.of(epoch)
         iterator = self._batches_of(order, epoch)
         # After the iterator: whatever making it drew, dropout begins the epoch at the same place.
-        torch.manual_seed(random.derive(*self._dropout, epoch, 0))
+        torch.manual_seed(random.derive(*self.streams.dropout, epoch, 0))
         unit, optimizer, fabric, device = self.unit, self.optimizer, self.fabric, self.fabric.device
         clip, parts, rates = clip_arguments(self.schedule["clip"]), self.schedule.get("accumulate", 1), self.rates
         averages, steps = self.averages, self.steps[epoch]
-        running = len(order) * self.objective.outputs * self.model.members <= RUNNING_LIMIT and not self.objective.batchwise
+        running = keeps_outputs(self.objective, self.model, len(order))
         total = torch.zeros((), device=device, dtype=torch.float32 if device.type == "mps" else torch.float64)
         outputs, targets, examples, step = [], [], 0, self.progress.step
         self.thawing.train(unit)
         for number, (x, y) in enumerate(self.watch.over(iterator, steps)):
-            if self._luck is not None:
-                self._luck(epoch, number)
+            if self.streams.luck is not None:
+                self.streams.luck(epoch, number)
             rates.set(step)
             optimizer.zero_grad(set_to_none=True)
             if parts == 1:
@@ -256,13 +229,13 @@ class Fit:
         evaluated = [name for name in self.batches if name != "train"]
         if not evaluated:
             return {}
-        draw = Draw(self._evaluated_as, epoch)
+        draw = Draw(self.streams.evaluate, epoch)
         with self._evaluated(epoch):
             return {name: outputs_of(self.unit, self.batches[name], self.fabric.device, draw) for name in evaluated}
 
     def _batches_of(self, order: np.ndarray, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        draws = [Draw(stream, epoch) for stream in self._augment]
-        return self.batches["train"].train(order, self.schedule["batch_size"], draws, self._drop_last)
+        draws = [Draw(stream, epoch) for stream in self.streams.augment]
+        return self.batches["train"].train(order, self.schedule["batch_size"], draws, bool(self.schedule["drop_last"]))
 
     @contextmanager
     def _evaluated(self, epoch: int) -> Iterator[None]:
@@ -274,7 +247,7 @@ class Fit:
         self.thawing.train(self.unit)
         if averages.needs_estimate():
             iterator = self._batches_of(self.orders.of(epoch), epoch)
-            torch.manual_seed(random.derive(*self._dropout, epoch, 1))
+            torch.manual_seed(random.derive(*self.streams.dropout, epoch, 1))
             averages.estimate(lambda batch: self.unit(batch[0].to(device)), iterator)
         with averages.applied():
             yield
@@ -328,11 +301,6 @@ class Fit:
             return []
         self.progress.reported.append(code)
         return [finding(epoch, code, text)]
-
-    def _tables(self, outputs: torch.Tensor, epoch: int) -> list[Event]:
-        tables = self.objective.tables(outputs, self.data.splits["val"].targets)
-        small = {name: value for name, value in tables.items() if len(value) * len(value[0]) <= TABLE_LIMIT}
-        return table_events(small, epoch, "val")
 
     def _save(self, offset: int) -> None:
         """Write the checkpoint of the epoch just finished, then remove what it supersedes."""

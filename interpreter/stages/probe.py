@@ -28,23 +28,19 @@ from interpreter.parts import random
 from interpreter.parts.optim.averages import evaluated
 from interpreter.run.events import effective, read_events
 from interpreter.run.record import PICKED, Record, now
-from interpreter.spec.canonical import canonical
 from interpreter.spec.components.schedules import Schedule
 from interpreter.stages import checkpoint as checkpoints
 from interpreter.stages import probed, rules
-from interpreter.stages.batches import steps_of
 from interpreter.stages.feeding import Feed, Frozen
 from interpreter.stages.heads import Stack, State, separable, why_in_turn
 from interpreter.stages.judging import Progress, check_splits, judge, lower_is_better, stops
 from interpreter.stages.memory import rss_mb
-from interpreter.stages.module import drawing, head_of, model_of, objective_of
+from interpreter.stages.module import model_of, objective_of
 from interpreter.stages.orders import Orders
 from interpreter.stages.predictions import Predictions
 from interpreter.stages.probed import Candidate
-from interpreter.stages.work import Event, Stopped, Work, data_events, finding, table_events
-
-RUNNING_LIMIT = 5_000_000  # training outputs of a head kept for an epoch's running metrics: numbers, not bytes
-TABLE_LIMIT = 10_000  # cells of a table; larger ones are left to be computed from predictions
+from interpreter.stages.training import Streams, head_identity, keeps_outputs, small_tables, splits_read, steps_of_epochs
+from interpreter.stages.work import Event, Stopped, Work, data_events, finding
 
 
 class Probe:
@@ -59,30 +55,18 @@ class Probe:
         self.objective = objective_of(self.settings, self.data)
         self.model = model_of(self.settings, self.data, self.objective, work.stage.seed)
         self.device = work.fabric().device
-        further = [name for name in self.data.splits if name not in ("train", "val", "test")]
-        self.splits = [name for name in ("train", "val", *further) if name in self.data.splits]
+        self.splits = splits_read(self.data)
         check_splits(self.data.splits, self.splits, self.pick["best"], "")
-        self._streams()
+        self.streams = Streams.of(self.settings, work.stage.seed, self.objective)
+        self.orders = Orders(self.data, *self.streams.order)
         self.candidates = self._candidates()
         self.frozen = list(dict.fromkeys(candidate.frozen for candidate in self.candidates))
-        self.feed = Feed(work, self.data, self.model, self.frozen, self._drawn)
-        size, counts = self.schedule["batch_size"], self.orders.counts(self.schedule["epochs"])
-        self.steps = [steps_of(n, size, bool(self.schedule["drop_last"])) for n in counts]
-        if not all(self.steps):
-            raise StageFailed(f"no whole batch of {size} in {min(counts)} training examples")
+        self.feed = Feed(work, self.data, self.model, self.frozen, self.streams)
+        self.steps = steps_of_epochs(self.schedule, self.orders.counts(self.schedule["epochs"]))
         self.epoch = self.step = 0
         self.progress = [Progress() for _ in self.frozen]
         self.ended = [""] * len(self.frozen)  # why a head takes no part any more
         self.best_heads: list[State] = [{} for _ in self.frozen]
-
-    def _streams(self) -> None:
-        """Derive the random streams as a fit does, so that a fit with a frozen encoder has the same ones."""
-        seed, drawn = self.work.stage.seed, self.settings["streams"]
-        of = (drawn["data"], drawn["occurrence"])
-        self.orders = Orders(self.data, random.derive(seed, "order", *of))
-        self._drawn = {"augment": random.derive(seed, "augment", *of), "evaluate": random.derive(seed, "evaluate", *of)}
-        self._luck = drawing(self.objective, random.derive(seed, "draw", *of))
-        self._dropout = (seed, "dropout", canonical(self.settings["model"]), drawn["occurrence"])
 
     def _candidates(self) -> list[Candidate]:
         found: list[Candidate] = []
@@ -187,16 +171,16 @@ class Probe:
     def _train(self, epoch: int) -> list[dict[str, float]]:
         """Train all heads for an epoch; returns metrics of each, "train/loss" and those of its outputs as they were made."""
         for stack in self.stacks:
-            stack.begin_epoch(random.derive(*self._dropout, epoch, 0))
+            stack.begin_epoch(random.derive(*self.streams.dropout, epoch, 0))
         order, steps, device = self.orders.of(epoch), self.steps[epoch], self.device
-        running = len(order) * self.objective.outputs * self.model.members <= RUNNING_LIMIT and not self.objective.batchwise
+        running = keeps_outputs(self.objective, self.model, len(order))
         total = torch.zeros(len(self.frozen), dtype=torch.float64)
         outputs: list[Tensor] = []
         targets: list[Tensor] = []
         self._examples = 0
         for number, (features, y) in enumerate(self.feed.train(order, epoch)):
-            if self._luck is not None:
-                self._luck(epoch, number)
+            if self.streams.luck is not None:
+                self.streams.luck(epoch, number)
             x, on_device = features.to(device, non_blocking=True), y.to(device, non_blocking=True)
             made = []
             for span, stack in zip(self._spans, self.stacks, strict=True):
@@ -291,9 +275,7 @@ class Probe:
             outputs = self._best_outputs()
             said += probed.of_outputs(self.candidates, outputs, targets, self.objective, best["metric"], reached)
             own = outputs[pick.head]
-            tables = self.objective.tables(own, targets)
-            small = {name: value for name, value in tables.items() if len(value) * len(value[0]) <= TABLE_LIMIT}
-            said += table_events(small, best["epoch"], "val")
+            said += small_tables(self.objective, own, targets, best["epoch"])
             mode = "none" if self.work.project.execution.keep_predictions == "none" else "best"
             predictions = Predictions(self.work, "val", mode, [])
             predictions.targets(self.data.splits["val"])
@@ -334,7 +316,6 @@ class Probe:
     def _keep(self, pick: Candidate, epoch: int) -> None:
         """Write the checkpoint of the encoder and the head that were picked, for what comes after the probe."""
         encoder = evaluated(checkpoints.load(pick.frozen.path))
-        meant = (self.objective.outputs, self.data.target_space, self.objective.head_groups)
         content = {
             "format": 1,
             "key": self.work.stage.key,
@@ -343,7 +324,7 @@ class Probe:
             "at": pick.at,
             "model": {k: v for k, v in encoder.items() if k.startswith("encoder.")} | self.best_heads[pick.head],
             "averages": None,
-            "head_identity": checkpoints.head_identity(head_of(self.settings, self.objective), *meant),
+            "head_identity": head_identity(self.settings, self.objective, self.data),
             "class_names": list(self.data.class_names),
         }
         self.work.write(self.work.record.checkpoints / PICKED, lambda file: torch.save(content, file))

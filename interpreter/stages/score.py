@@ -49,7 +49,7 @@ def run_score(work: Work) -> int:
     stream = random.derive(work.stage.seed, "score", canonical(work.stage.identity["settings"]["data"]))
 
     def difficulty_of(replicate: int) -> Floats:
-        outputs, targets = _drawn(unit, batches, len(split), Draw(stream, replicate), fabric.device)
+        outputs, targets = _drawn(unit, batches, Draw(stream, replicate), fabric.device)
         return difficulty(objective.combined(outputs), targets)
 
     try:
@@ -100,15 +100,12 @@ def _over_draws(work: Work, difficulty_of: Callable[[int], Floats], replicates: 
     return np.clip(first + beyond / replicates, 0.0, 1.0), alike
 
 
-def _drawn(
-    unit: torch.nn.Module, batches: Batches, n: int, draw: Draw, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Outputs in evaluation mode for `n` examples drawn as `draw` says, and their targets, which may be drawn as well.
+def _drawn(unit: torch.nn.Module, batches: Batches, draw: Draw, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Outputs in evaluation mode for all examples drawn as `draw` says, and their targets, which may be drawn as well.
 
-    Shape: (n, outputs) float32 on the CPU, and (n,).
+    Shape: (N, outputs) float32 on the CPU, and (N,).
     """
     unit.eval()
     with torch.inference_mode():
-        served = batches.train(np.arange(n, dtype=np.int64), batches.evaluated_at_once, draw, drop_last=False)
-        parts = [(unit(x.to(device, non_blocking=True)).float(), y) for x, y in served]
+        parts = [(unit(x.to(device, non_blocking=True)).float(), y) for x, y in batches.drawn(draw)]
     return torch.cat([outputs for outputs, _ in parts]).cpu(), torch.cat([y for _, y in parts])

@@ -7,11 +7,9 @@ here claims that predictions do not depend on how an example lies: how much they
 from __future__ import annotations
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from interpreter.parts.contract import Data, Model
-from interpreter.parts.models.equivariance import Turn, Turning
+from interpreter.parts.models.equivariance import Turn, Turning, equivariance_error, invariance_error
 from interpreter.stages.work import Event, finding
 
 # A third of a turn about a diagonal and a quarter about an axis: all 24 rotations of a cube are made of these two.
@@ -32,24 +30,8 @@ def of_end(model: Model, data: Data, end: int) -> list[Event]:
     split = data.splits["val" if "val" in data.splits else "train"]
     x = split.batch(np.zeros(1, dtype=np.int64), None)[0].to(next(model.parameters()).device)
     volume = x if model.views == 1 else x[:, 0]
-    was = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            features = model.encoder(volume)
-            turned = [model.encoder(turn.volume(volume)) for turn in GENERATORS]
-            outputs = [model.head(each) for each in (features, *turned)] if model.views == 1 else []
-            expected = [encoder.turned(features, turn) for turn in GENERATORS]
-    finally:
-        model.train(was)
-    error = max(_relative(found, due) for found, due in zip(turned, expected, strict=True))
+    error = equivariance_error(encoder, volume, GENERATORS)
     text = f"under turns of a cube the encoder's features are {error:.1e} of their size from turning with the volume"
-    if outputs:
-        text += f", and predictions change by {max(_relative(each, outputs[0]) for each in outputs[1:]):.1e} of theirs"
+    if model.views == 1:
+        text += f", and predictions change by {invariance_error(model, volume, GENERATORS):.1e} of theirs"
     return [finding(end, "turns-with-volume", text, "note") if error <= ROUNDING else finding(end, "not-equivariant", text)]
-
-
-def _relative(found: Tensor, expected: Tensor) -> float:
-    """The root mean square of the difference, over that of what was expected."""
-    scale = expected.square().mean().clamp_min(torch.finfo(expected.dtype).tiny)
-    return float(((found - expected).square().mean() / scale).sqrt())

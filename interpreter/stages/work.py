@@ -14,7 +14,7 @@ from interpreter.errors import DataMissing, ExptError, StageFailed
 from interpreter.parts.build import build_data
 from interpreter.parts.contract import Data
 from interpreter.plan.types import Stage
-from interpreter.project import Project
+from interpreter.project import Project, variable_of
 from interpreter.run.attempts import Attempt
 from interpreter.run.environment import Numerics
 from interpreter.run.events import EventWriter, encode
@@ -63,7 +63,7 @@ class Work:
             if source is None:
                 raise DataMissing(
                     f"the data source `{name}` is not here",
-                    hint=f"name its folder in expt.toml, [data] {name} = ..., or in EXPT_DATA_{name.upper().replace('-', '_')}",
+                    hint=f"name its folder in expt.toml, [data] {name} = ..., or in {variable_of(name)}",
                 )
         scores = None if chosen_by is None else read_scores(Record.of(self.project, chosen_by.key))
         data = build_data(settings, source, self.project.cache, scores)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from interpreter.plan.points import means
 from interpreter.plan.types import ArmPlan
-from interpreter.spec.robustness import AnyLine, FittedLine, means
+from interpreter.spec.robustness import AnyLine, FittedLine
 from interpreter.verdicts.effective_robustness import LEAST_MODELS, LINES, Fit, Line, fitted
 from interpreter.verdicts.readings import Metric
 
@@ -43,12 +44,7 @@ class Judging:
 
 def meant_by(line: FittedLine, arms: Sequence[ArmPlan]) -> list[ArmPlan]:
     """The arms that `line` is to be fitted to, in the entry's order."""
-    return [arm for arm in arms if any(_means(text, arm) for text in line.to)]
-
-
-def _means(text: str, arm: ArmPlan) -> bool:
-    base = arm.base or arm.name
-    return means(text, arm.name, base, arm.name[len(base) + 1 : -1] if arm.name != base else "", arm.factors)
+    return [arm for arm in arms if any(means(text, arm) for text in line.to)]
 
 
 def line_for(line: AnyLine, models: Sequence[Model], judged: frozenset[Keys]) -> Judging:

@@ -1,16 +1,9 @@
 """The pages on images: each dated entry of the two notebooks is there, checks, plans at full scale and in its profiles."""
 
-from functools import cache
-
 import pytest
 
-from interpreter.check.page import check_page
 from interpreter.errors import Problems, Severity
-from interpreter.plan.build import build_plan
-from interpreter.plan.lock import read_lock
-from interpreter.project import load_project
-from interpreter.spec.library import Library
-from tests.conftest import ROOT
+from tests.check.notebook import LIBRARY, checked, entry_of, planned, settings_of
 
 NOTES = ["2021-10-20/wide-networks", "2021-10-24/gradients", "2021-10-28/dominance"]
 # Entry -> its arms, in the order of the page.
@@ -48,28 +41,6 @@ STAGES = {
 # What may be told of these pages: few seeds, and what one of them is about. All else would be an oversight.
 TOLD = {"2023-07-17": {"weak-design", "unscaled-rate"}, "2023-08-06": {"weak-design", "unscaled-rate"}}
 PROFILED = [(date, profile) for date, profiles in STAGES.items() for profile in profiles]
-PROJECT = load_project(ROOT)
-LIBRARY = Library(PROJECT)
-
-
-@cache
-def checked(date, profile=""):
-    return check_page(LIBRARY, LIBRARY.page(ROOT / "specs" / f"{date}.yaml"), profile)
-
-
-@cache
-def planned(date, profile=""):
-    return build_plan(checked(date, profile), read_lock(ROOT / "data.lock"))
-
-
-def entry_of(id_, profile=""):
-    return next(entry for entry in planned(id_[:10], profile).entries if entry.id == id_)
-
-
-def settings_of(id_, arm, stage, profile=""):
-    """The settings of a stage at the first seed."""
-    found = next(each for each in entry_of(id_, profile).arms if each.name == arm)
-    return planned(id_[:10], profile).stages[found.trials[0].key_of(stage)].settings
 
 
 @pytest.mark.parametrize(("date", "profile"), PROFILED)

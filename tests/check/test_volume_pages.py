@@ -1,16 +1,10 @@
 """The pages on volumes: each dated entry of the three notebooks is there, checks, plans at full scale and in `laptop`."""
 
-from functools import cache
-
 import pytest
 
-from interpreter.check.page import check_page
 from interpreter.errors import Problems, Severity
-from interpreter.plan.build import build_plan
-from interpreter.plan.lock import read_lock
-from interpreter.project import load_project
 from interpreter.source.nodes import Mapping
-from interpreter.spec.library import Library
+from tests.check.notebook import LIBRARY, checked, entry_of, planned, settings_of
 from tests.conftest import ROOT
 
 NOISE = [f"noisy[gap_A={gap},max_angle_deg={angle}]" for gap in (1, 2, 4) for angle in (0, 10, 20)]
@@ -56,29 +50,7 @@ STAGES = {
 UNCLAIMED = ["2024-06-10/image-sizes", "2024-06-10/noisy-neighbors", "2024-06-14/more-noise", "2024-06-20/score-gym"]
 # What may be told of these pages: few seeds, and views beyond the place where neighbours were looked for. All else would be an
 # oversight.
-TOLD = {"not-built-yet", "weak-design", "doubtful-data"}
-PROJECT = load_project(ROOT)
-LIBRARY = Library(PROJECT)
-
-
-@cache
-def checked(date, profile=""):
-    return check_page(LIBRARY, LIBRARY.page(ROOT / "specs" / f"{date}.yaml"), profile)
-
-
-@cache
-def planned(date, profile=""):
-    return build_plan(checked(date, profile), read_lock(ROOT / "data.lock"))
-
-
-def entry_of(id_, profile=""):
-    return next(entry for entry in planned(id_[:10], profile).entries if entry.id == id_)
-
-
-def stage_of(id_, arm, stage, profile=""):
-    """The settings of a stage at the first seed."""
-    found = next(each for each in entry_of(id_, profile).arms if each.name == arm)
-    return planned(id_[:10], profile).stages[found.trials[0].key_of(stage)].settings
+TOLD = {"weak-design", "doubtful-data"}
 
 
 def written(id_):
@@ -164,7 +136,7 @@ def test_every_profile_says_what_it_costs(date):
 
 
 def test_the_first_try_is_what_it_was():
-    settings = stage_of("2024-05-21/first-try", "cnn", "gym")
+    settings = settings_of("2024-05-21/first-try", "cnn", "gym")
     data, model, schedule = settings["data"], settings["model"], settings["schedule"]
     assert (data["image"]["voxels"], data["image"]["resolution_A"], len(data["image"]["channels"])) == (24, 1.0, 8)
     assert data["views"]["train"] == data["views"]["val"] == {"gap_A": 6.0, "max_shift_A": 2.0, "max_angle_deg": 10.0}
@@ -175,16 +147,16 @@ def test_the_first_try_is_what_it_was():
 
 
 def test_gaps_and_angles_are_those_of_the_legend():
-    view = stage_of("2024-07-02/bottleneck", "pretrained[1-4-20]", "gym")["data"]["views"]
+    view = settings_of("2024-07-02/bottleneck", "pretrained[1-4-20]", "gym")["data"]["views"]
     assert view["train"] == view["val"] == {"gap_A": 2.5, "max_shift_A": 1.5, "max_angle_deg": 20.0}
-    data = stage_of("2024-06-14/more-noise", "noisy[gap_A=8,max_angle_deg=40]", "gym")["data"]
+    data = settings_of("2024-06-14/more-noise", "noisy[gap_A=8,max_angle_deg=40]", "gym")["data"]
     assert data["views"]["val"] == data["views"]["train"] == {"gap_A": 4.0, "max_shift_A": 4.0, "max_angle_deg": 40.0}
     assert data["also_val"] == {"clean": {"gap_A": 4.0, "max_shift_A": 0.0, "max_angle_deg": 0.0}}
 
 
 @pytest.mark.parametrize("id_", ["2024-06-10/noisy-neighbors", "2024-06-12/add-noise", "2024-06-14/more-noise"])
 def test_arms_with_noise_share_a_split_without(id_):
-    data = [stage_of(id_, arm, "gym")["data"] for arm in ENTRIES[id_]]
+    data = [settings_of(id_, arm, "gym")["data"] for arm in ENTRIES[id_]]
     assert len({str(each["also_val"]) for each in data}) == 1
     assert len({str(each["views"]["val"]) for each in data}) == len(data)
     assert {claim.left.measure for claim in entry_of(id_).entry.claims} <= {"clean"}
@@ -199,7 +171,7 @@ def test_arms_with_noise_share_a_split_without(id_):
     ],
 )
 def test_the_equivariant_network_is_that_of_the_notebook(id_, arm):
-    settings = stage_of(id_, arm, "gym")
+    settings = settings_of(id_, arm, "gym")
     assert (settings["data"]["image"]["voxels"], settings["data"]["image"]["resolution_A"]) == (33, 0.75)
     assert (settings["model"]["channels"], settings["model"]["middle"]) == ([2, 4, 7, 14, 28], [2, 5, 5, 10])
     assert (settings["schedule"]["epochs"], settings["schedule"]["batch_size"]) == (50, 64)
@@ -277,7 +249,7 @@ def test_the_curriculum_runs_on_real_data_that_is_named():
 
 
 def test_both_studies_of_thawing_are_as_long_in_the_profile_as_what_they_are_compared_with():
-    base = stage_of("2024-06-28/finetune-curriculum", "naive", "lba", "laptop")
-    slowly = stage_of("2024-07-02/late-layers", "late[by=two-convs,patience=3]", "slowly", "laptop")
+    base = settings_of("2024-06-28/finetune-curriculum", "naive", "lba", "laptop")
+    slowly = settings_of("2024-07-02/late-layers", "late[by=two-convs,patience=3]", "slowly", "laptop")
     assert {**slowly, "thaw": None, "start": None, "streams": None} == {**base, "thaw": None, "start": None, "streams": None}
     assert slowly["thaw"]["patience"] + 1 < slowly["thaw"]["max_epochs"], "patience can end a phase before its length does"

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,15 @@ def expt(folder: Path, *arguments: str, code: int = 0, **environment: str) -> su
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done
+
+
+def planned_and_run(folder: Path, page: str) -> list[dict[str, Any]]:
+    """Make a project of one page, plan it, and run it; returns the stages as they were planned."""
+    (folder / "specs").mkdir()
+    (folder / "specs" / "2026-01-01.yaml").write_text(page)
+    planned = [json.loads(line) for line in expt(folder, "plan", "2026-01-01", "--format", "json").stdout.splitlines()]
+    expt(folder, "run", "2026-01-01", "--quiet")
+    return planned
 
 
 def rows(folder: Path, query: str) -> list[dict[str, object]]:

@@ -11,7 +11,7 @@ import pytest
 
 from interpreter.project import load_project
 from interpreter.results.read import query
-from tests.cli.test_end_to_end import expt
+from tests.cli.test_end_to_end import expt, planned_and_run
 
 PAGE = """\
 expt: 1
@@ -56,12 +56,9 @@ def rows(folder: Path, sql: str) -> list[dict[str, Any]]:
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project in which the page was planned, which showed nothing done, and then run."""
     folder = tmp_path_factory.mktemp("probes")
-    (folder / "specs").mkdir()
-    (folder / "specs" / "2026-01-01.yaml").write_text(PAGE)
-    planned = [json.loads(line) for line in expt(folder, "plan", "2026-01-01", "--format", "json").stdout.splitlines()]
+    planned = planned_and_run(folder, PAGE)
     assert [stage["kind"] for stage in planned].count("probe") == 6
     assert {(stage["what"], stage["why"]) for stage in planned} == {("run", "never run")}
-    expt(folder, "run", "2026-01-01", "--quiet")
     return folder
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_end_to_end import expt, rows
+from tests.cli.test_end_to_end import expt, planned_and_run, rows
 
 PAGE = """\
 expt: 1
@@ -43,12 +43,9 @@ entries:
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project in which the page was planned, which showed nothing done, and then run."""
     folder = tmp_path_factory.mktemp("subsets")
-    (folder / "specs").mkdir()
-    (folder / "specs" / "2026-01-01.yaml").write_text(PAGE)
-    planned = [json.loads(line) for line in expt(folder, "plan", "2026-01-01", "--format", "json").stdout.splitlines()]
+    planned = planned_and_run(folder, PAGE)
     assert [stage["kind"] for stage in planned].count("score") == 2
     assert {stage["what"] for stage in planned} == {"run"}
-    expt(folder, "run", "2026-01-01", "--quiet")
     return folder
 
 

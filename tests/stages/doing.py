@@ -47,6 +47,18 @@ def fork(project: Project, stage: Stage) -> int:
     return pid
 
 
+def do_by_epochs(project: Project, stage: Stage) -> list[int]:
+    """Do a stage that is stopped after every epoch and taken up again; returns the epochs that its attempts began with."""
+    record = Record.of(project, stage.key)
+    record.write_stage(stage)
+    while record.done() is None:
+        reached = len(lines(project, stage, "epoch")) if record.events.exists() else 0
+        ended = run_stage(project, stage.key, lambda reached=reached: len(lines(project, stage, "epoch")) > reached)
+        assert ended.how in ("stopped", "done"), ended.error
+        torch.manual_seed(reached)  # nothing may depend on what a process inherits
+    return [line["resume_epoch"] for line in lines(project, stage, "attempt")]
+
+
 def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)

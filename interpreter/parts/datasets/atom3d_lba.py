@@ -19,11 +19,13 @@ from interpreter.errors import DataMissing
 from interpreter.parts import rotations
 from interpreter.parts.contract import Data, Draw, Split
 from interpreter.parts.datasets import generated_complexes
-from interpreter.parts.datasets.array_cache import Arrays, kept, key_of
+from interpreter.parts.datasets.array_cache import Arrays, kept
 from interpreter.parts.datasets.complexes import Complexes, read_complexes
+from interpreter.parts.datasets.labelled import absent
 from interpreter.parts.random import derive, uniform
-from interpreter.parts.voxels.atoms import Atoms, channels_of
+from interpreter.parts.voxels.atoms import Atoms, channels_of, in_no_channel, told
 from interpreter.parts.voxels.image import computed, normalized, voxelize
+from interpreter.spec.canonical import key_of
 from interpreter.spec.components.datasets import SPLITS
 from interpreter.spec.components.volumes import ELEMENTS, Atom3dLba, VoxelImage, VoxelNormalize
 
@@ -144,8 +146,7 @@ def build(config: Atom3dLba, source: Path | None, cache: Path) -> Data:
 def _folder(config: Atom3dLba, source: Path | None) -> Path:
     """The folder with the splits: what ATOM3D's archive unpacks to, or the source itself."""
     if source is None:
-        variable = f"EXPT_DATA_{config.source.upper().replace('-', '_')}"
-        raise DataMissing(f"the data source `{config.source}` is not here", hint=f"name its folder in expt.toml or in {variable}")
+        raise absent(config.source)
     mine = f"split-by-sequence-identity-{config.split.removeprefix('identity')}"
     candidates = [source / mine / "data", source / mine, source / "data", source]
     if source.resolve().name in _UNPACKED - {mine}:
@@ -171,14 +172,12 @@ def _channel_of(complexes: Complexes, image: VoxelImage) -> NDArray[np.int16]:
 def _without_channel(complexes: Complexes, image: VoxelImage, split: str) -> list[Finding]:
     """What is said of elements that are unknown, and of those that no channel holds."""
     counts = _counts(complexes)
-    channel = dict(zip(complexes.elements, _channel_of(complexes, image).tolist(), strict=True))
     out = []
     if unknown := {name: n for name, n in counts.items() if name not in ELEMENTS}:
         what = "drawn in the channel `*`" if "*" in image.channels else "in no channel"
-        out.append(("unknown-element", f"{split}: atoms of elements that don't exist are {what}: {_told(unknown)}"))
-    if lost := {name: n for name, n in counts.items() if channel[name] < 0}:
-        share = sum(lost.values()) / len(complexes.element)
-        out.append(("no-channel", f"{split}: {share:.2%} of the atoms are of elements that no channel holds: {_told(lost)}"))
+        out.append(("unknown-element", f"{split}: atoms of elements that don't exist are {what}: {told(unknown)}"))
+    if text := in_no_channel(counts, image):
+        out.append(("no-channel", f"{split}: {text}"))
     return out
 
 
@@ -186,10 +185,6 @@ def _counts(complexes: Complexes) -> dict[str, int]:
     """Atoms of each element, most frequent first."""
     counts = np.bincount(complexes.element, minlength=len(complexes.elements)).tolist()
     return dict(sorted(zip(complexes.elements, counts, strict=True), key=lambda of: (-of[1], of[0])))
-
-
-def _told(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name or '(blank)'} {n}" for name, n in counts.items())
 
 
 def _overlap(parts: Mapping[str, Complexes]) -> list[Finding]:
@@ -223,7 +218,7 @@ def _statistics(train: Complexes, config: Atom3dLba, cache: Path) -> Arrays:
         total = len(at) * image.voxels**3
         return {"mean": np.array(found.mean), "std": np.array(found.std), "filled": filled / total, "images": np.array(len(at))}
 
-    key = key_of("voxel-statistics", train.key, SAMPLE, config.rotation, image.model_dump())
+    key = key_of(["voxel-statistics", train.key, SAMPLE, config.rotation, image.model_dump()])
     return kept(cache / "complexes" / f"{key}.npz", make)
 
 

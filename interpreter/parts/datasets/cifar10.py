@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from interpreter.parts.contract import Data, Split
 from interpreter.parts.datasets.cifar_files import CLASSES, TEST, TRAIN, Images, read_batches
-from interpreter.parts.datasets.labelled import Finding, Ints, counts, drawn, here, missing_classes, within_budget
+from interpreter.parts.datasets.labelled import (
+    Finding,
+    Ints,
+    counted,
+    counts,
+    divided_by,
+    drawn,
+    here,
+    missing_classes,
+    within_budget,
+)
 from interpreter.parts.datasets.pixels import MemorySplit
 from interpreter.parts.random import derive
 from interpreter.spec.components.datasets import Augment, Normalize, ValFromTrain
-from interpreter.spec.components.images import CIFAR_SHAPE, CIFAR_STANDARD, Cifar10, ValIsTest
+from interpreter.spec.components.images import CIFAR_SHAPE, CIFAR_SPACE, CIFAR_STANDARD, Cifar10, ValIsTest
 
 PUBLISHED = {"train": 5000, "test": 1000}  # images of each class
 _TEST_SEEN = "the validation split is the test set: what is selected by it (an epoch, a checkpoint, an arm) has seen the test set"
@@ -57,16 +68,8 @@ def build(config: Cifar10, source: Path | None, cache: Path) -> Data:
         split: held(images[origin[split]], at, origin[split], constants, config.augment if split == "train" else None)
         for split, at in rows.items()
     }
-    return Data(
-        splits=splits,
-        shape=CIFAR_SHAPE,
-        outputs=len(CLASSES),
-        class_names=CLASSES,
-        target_space=config.facts().target_space,
-        origin=f"real: CIFAR-10, of the source `{config.source}`",
-        findings=tuple(findings),
-        facts={**facts_of(splits, constants), "n_before_budget": whole, "form": read.form},
-    )
+    origin_words = f"real: CIFAR-10, of the source `{config.source}`"
+    return as_data(splits, constants, origin_words, findings, {"n_before_budget": whole, "form": read.form})
 
 
 def held(images: Images, rows: Ints, origin: str, constants: Normalize, augment: Augment | None) -> MemorySplit:
@@ -85,14 +88,20 @@ def constants_of(normalize: Normalize | str) -> Normalize:
     return CIFAR_STANDARD if normalize == "standard" else Normalize(mean=[0.0, 0.0, 0.0], std=[1.0, 1.0, 1.0])
 
 
-def facts_of(splits: Mapping[str, Split], constants: Normalize) -> dict[str, object]:
-    """What is recorded of images of CIFAR-10's classes."""
-    return {
-        "n": {split: len(part) for split, part in splits.items()},
-        "classes": {split: counts(part.targets.numpy(), CLASSES) for split, part in splits.items()},
-        "class_names": list(CLASSES),
-        "normalization": {"mean": list(constants.mean), "std": list(constants.std), "scale": 255.0, "computed": False},
-    }
+def as_data(
+    splits: Mapping[str, Split], constants: Normalize, origin: str, findings: Sequence[Finding], more: Mapping[str, Any]
+) -> Data:  # fmt: skip
+    """Splits of images of CIFAR-10's classes as a dataset; `more` facts than are told of all such data."""
+    return Data(
+        splits=splits,
+        shape=CIFAR_SHAPE,
+        outputs=len(CLASSES),
+        class_names=CLASSES,
+        target_space=CIFAR_SPACE,
+        origin=origin,
+        findings=tuple(findings),
+        facts={**counted(splits, CLASSES), "normalization": divided_by(constants, computed=False), **more},
+    )
 
 
 def unusual(found: Mapping[str, list[int]], published: Mapping[str, list[int]]) -> list[Finding]:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from interpreter.parts.contract import Data, Split
-from interpreter.parts.datasets.cifar10 import constants_of, facts_of, held, unusual
+from interpreter.parts.datasets.cifar10 import as_data, constants_of, held, unusual
 from interpreter.parts.datasets.cifar_files import CLASSES, read_arrays
 from interpreter.parts.datasets.labelled import counts, here, missing_classes
-from interpreter.spec.components.images import CIFAR_SHAPE, Cifar10v1
+from interpreter.spec.components.images import Cifar10v1
 
 # Images of each class, in the label files that were published (Recht et al. 2018).
 PUBLISHED = {"v4": [208, 212, 202, 212, 204, 218, 192, 210, 161, 202], "v6": [200] * 10}
@@ -32,13 +32,4 @@ def build(config: Cifar10v1, source: Path | None, cache: Path) -> Data:
     constants = constants_of(config.normalize)
     rows = np.arange(len(images.labels), dtype=np.int64)
     splits: dict[str, Split] = {"test": held(images, rows, config.version, constants, None)}
-    return Data(
-        splits=splits,
-        shape=CIFAR_SHAPE,
-        outputs=len(CLASSES),
-        class_names=CLASSES,
-        target_space=config.facts().target_space,
-        origin=f"real: CIFAR-10.1 {config.version}, of the source `{config.source}`",
-        findings=tuple(findings),
-        facts=facts_of(splits, constants),
-    )
+    return as_data(splits, constants, f"real: CIFAR-10.1 {config.version}, of the source `{config.source}`", findings, {})

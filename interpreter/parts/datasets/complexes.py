@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpreter.errors import DataMissing
-from interpreter.parts.datasets.array_cache import Arrays, kept, key_of
+from interpreter.parts.datasets.array_cache import Arrays, kept
 from interpreter.parts.datasets.lmdb_items import BadItem, Item, StoredItems, columns, numbers, words
+from interpreter.spec.canonical import key_of
 
 HYDROGENS = ("H", "D")
 WATER = ("HOH", "WAT", "DOD")
@@ -114,7 +115,7 @@ def read_complexes(folder: Path, split: str, atoms: str, hydrogens: bool, water:
     if file.is_file():
         stat = file.stat()
         stamp = [str(file.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ino]
-    key = key_of("complexes", _RULE, stamp, split, atoms, hydrogens, water)
+    key = key_of(["complexes", _RULE, stamp, split, atoms, hydrogens, water])
     found = kept(cache / "complexes" / f"{key}.npz", lambda: _read(folder, split, atoms, hydrogens, water))
     return Complexes(
         ids=found["ids"].tolist(),

@@ -15,6 +15,7 @@ from interpreter.errors import DataMissing
 from interpreter.fingerprint import LENGTH
 from interpreter.parts.contract import Data, Draw, Split
 from interpreter.parts.datasets import subset
+from interpreter.parts.datasets.labelled import counted, within_budget
 from interpreter.parts.random import derive, uniform
 from interpreter.spec.components.datasets import Digits
 
@@ -89,11 +90,7 @@ def build(config: Digits, source: Path | None, cache: Path) -> Data:
     pool = names[known & ~test]
     is_val = subset.share(digits[pool], pool, derive(config.split_seed, "digits", "val"), config.val_fraction, leave=1)
     train = pool[~is_val]
-    stream = derive(config.split_seed, "digits", "labels")
-    if config.label_fraction is not None:
-        train = train[subset.share(digits[train], train, stream, config.label_fraction)]
-    elif config.per_class is not None:
-        train = train[subset.at_most(digits[train], train, stream, config.per_class)]
+    train = train[within_budget(config, digits[train], train, derive(config.split_seed, "digits", "labels"))]
     parts = {"train": train, "val": pool[is_val], "test": names[known & test]}
 
     mean, std = (MEAN, STD) if config.normalize == "standard" else (0.0, 1.0)
@@ -114,9 +111,7 @@ def build(config: Digits, source: Path | None, cache: Path) -> Data:
         origin="embedded: real 8x8 scans of handwritten digits, shipped with scikit-learn",
         findings=(),
         facts={
-            "n": {split: len(part) for split, part in splits.items()},
-            "classes": {split: torch.bincount(part.targets, minlength=len(wanted)).tolist() for split, part in splits.items()},
-            "class_names": [str(digit) for digit in wanted],
+            **counted(splits, [str(digit) for digit in wanted]),
             "normalization": {"mean": [mean], "std": [std], "scale": INK},
             "fingerprint": Digits.embedded_fingerprint,
         },

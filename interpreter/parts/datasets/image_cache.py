@@ -24,6 +24,7 @@ import numpy as np
 
 from interpreter.errors import DataMissing
 from interpreter.fingerprint import LENGTH, file_hash
+from interpreter.parts.datasets.array_cache import replacing
 from interpreter.parts.datasets.decode import RULE, UnreadableImage, decode
 
 _SETTLED = 2.0  # seconds: a file changed more recently than this may change again within the clock's grain
@@ -73,26 +74,21 @@ def decoded(files: Sequence[Path], digests: Sequence[str], size: int, crop: str,
 
 
 def _make(files: Sequence[Path], size: int, crop: str, array: Path, report: Path) -> tuple[str, ...]:
-    array.parent.mkdir(parents=True, exist_ok=True)
-    beside = array.with_suffix(f".{os.getpid()}.tmp")
-    pixels = np.lib.format.open_memmap(beside, mode="w+", dtype=np.uint8, shape=(len(files), 3, size, size))
+    with replacing(array) as beside:
+        pixels = np.lib.format.open_memmap(beside, mode="w+", dtype=np.uint8, shape=(len(files), 3, size, size))
 
-    def one(row: int) -> str:
-        try:
-            pixels[row] = decode(files[row], size, crop)
-        except UnreadableImage as error:
-            return str(error) or "no image that can be read"
-        return ""
+        def one(row: int) -> str:
+            try:
+                pixels[row] = decode(files[row], size, crop)
+            except UnreadableImage as error:
+                return str(error) or "no image that can be read"
+            return ""
 
-    try:
         with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
             errors = tuple(pool.map(one, range(len(files)), chunksize=16))
         pixels.flush()
         with beside.open("rb+") as file:
             os.fsync(file.fileno())
-        os.replace(beside, array)
-    finally:
-        beside.unlink(missing_ok=True)
     _write(report, json.dumps({"errors": errors}).encode())
     return errors
 
@@ -107,7 +103,5 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(f".{os.getpid()}.tmp")
-    beside.write_bytes(content)
-    os.replace(beside, path)
+    with replacing(path) as beside:
+        beside.write_bytes(content)

@@ -16,7 +16,7 @@ from interpreter.fingerprint import LITTER, walk
 from interpreter.parts.contract import Data, Split
 from interpreter.parts.datasets.decode import SUFFIXES
 from interpreter.parts.datasets.image_cache import decoded, hashes
-from interpreter.parts.datasets.labelled import Finding, counts, drawn, here, missing_classes, within_budget
+from interpreter.parts.datasets.labelled import Finding, counted, divided_by, drawn, here, missing_classes, within_budget
 from interpreter.parts.datasets.pixels import PixelSplit
 from interpreter.parts.random import derive
 from interpreter.spec.components.datasets import SPLITS, Augment, ImageFolder, Normalize
@@ -119,14 +119,11 @@ def build(config: ImageFolder, source: Path | None, cache: Path) -> Data:
         origin=f"real: images of the source `{config.source}`",
         findings=tuple(findings),
         facts={
-            "n": {split: len(part) for split, part in built.items()},
+            **counted(built, classes),
             "n_before_budget": whole,
-            "classes": {split: counts(part.targets.numpy(), classes) for split, part in built.items()},
-            "class_names": list(classes),
-            "normalization": {"mean": list(constants.mean), "std": list(constants.std), "scale": 255.0,
-                              "computed": config.normalize == "computed"},
+            "normalization": divided_by(constants, computed=config.normalize == "computed"),
         },
-    )  # fmt: skip
+    )
 
 
 def _listed(source: Path, root: str, name: str) -> _Listed:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from interpreter.errors import DataMissing
+from interpreter.parts.contract import Split
 from interpreter.parts.datasets import subset
-from interpreter.spec.components.datasets import LabelBudget, ValFromTrain
+from interpreter.project import variable_of
+from interpreter.spec.components.datasets import LabelBudget, Normalize, ValFromTrain
 
 Finding = tuple[str, str]
 Ints = NDArray[np.int64]
@@ -20,9 +23,13 @@ Chosen = NDArray[np.bool_]
 def here(source: Path | None, name: str) -> Path:
     """Where the data source `name` is. Raises: DataMissing when it is not here."""
     if source is None or not source.exists():
-        variable = f"EXPT_DATA_{name.upper().replace('-', '_')}"
-        raise DataMissing(f"the data source `{name}` is not here", hint=f"name its folder in expt.toml or in {variable}")
+        raise absent(name)
     return source
+
+
+def absent(name: str) -> DataMissing:
+    """What is said of the data source `name` when it is not here."""
+    return DataMissing(f"the data source `{name}` is not here", hint=f"name its folder in expt.toml or in {variable_of(name)}")
 
 
 def drawn(val: ValFromTrain, targets: Ints, numbers: Ints, stream: int) -> Chosen:
@@ -52,6 +59,20 @@ def counts(targets: Ints, classes: Sequence[str]) -> list[int]:
     """Examples of each class, in class order."""
     found: list[int] = np.bincount(targets, minlength=len(classes)).tolist()
     return found
+
+
+def counted(splits: Mapping[str, Split], classes: Sequence[str]) -> dict[str, Any]:
+    """Facts of every dataset with classes: examples of each split, in all and of each class, and what the classes are called."""
+    return {
+        "n": {split: len(part) for split, part in splits.items()},
+        "classes": {split: counts(part.targets.numpy(), classes) for split, part in splits.items()},
+        "class_names": list(classes),
+    }
+
+
+def divided_by(constants: Normalize, *, computed: bool) -> dict[str, Any]:
+    """The fact of how bytes were normalized."""
+    return {"mean": list(constants.mean), "std": list(constants.std), "scale": 255.0, "computed": computed}
 
 
 def missing_classes(splits: Mapping[str, Ints], classes: Sequence[str], source: str, *, empty: str, hint: str) -> list[Finding]:

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from interpreter.errors import DataMissing
 from interpreter.parts.contract import Data
 from interpreter.parts.datasets import center_of_mass
-from interpreter.parts.datasets.array_cache import Arrays, kept, key_of
+from interpreter.parts.datasets.array_cache import Arrays, kept
 from interpreter.parts.datasets.center_of_mass import Seen
 from interpreter.parts.datasets.pairs import SIDE_NAMES, Geometry, PairSplit
 from interpreter.parts.datasets.zoned import Finding, Zoned, zoned_of
 from interpreter.parts.datasets.zones import ZoneTable
 from interpreter.parts.random import derive
 from interpreter.parts.voxels.image import computed
+from interpreter.spec.canonical import key_of
 from interpreter.spec.components.datasets import SPLITS
 from interpreter.spec.components.volumes import NeighborLocation, VoxelNormalize
 
@@ -37,7 +38,7 @@ def build(config: NeighborLocation, source: Path | None, cache: Path) -> Data:
     zoned = zoned_of(config, source, cache)
     parts = _parts(config, zoned)
     splits = _pair_splits(config, zoned, parts)
-    key = key_of("pairs", PAIRS, zoned.key, config.model_dump(exclude={"subset", "structures"}))
+    key = key_of(["pairs", PAIRS, zoned.key, config.model_dump(exclude={"subset", "structures"})])
     looked = kept(cache / "pairs" / f"{key}.npz", lambda: _looked(splits))
     seen = {name: Seen(looked[f"{name}.atoms"], looked[f"{name}.center_A"]) for name in splits if f"{name}.atoms" in looked}
     statistics = json.loads(str(looked["voxels"]))

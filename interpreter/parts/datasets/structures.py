@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 
 from interpreter.errors import DataMissing
 from interpreter.fingerprint import walk
-from interpreter.parts.datasets.array_cache import Arrays, kept, key_of
+from interpreter.parts.datasets.array_cache import Arrays, kept
 from interpreter.parts.datasets.image_cache import hashes
 from interpreter.parts.voxels.atoms import Atoms, Part
+from interpreter.spec.canonical import key_of
 from interpreter.spec.components.datasets import SPLITS
 from interpreter.spec.components.volumes import VoxelImage
 
@@ -179,7 +180,7 @@ def read(files: Listed, folder: Path, cache: Path) -> Structures:
     Raises: DataMissing where no structure remains, or a file can't be opened.
     """
     digests = hashes(folder, [(str(path), path) for path in files.paths], cache)
-    key = key_of("structures", RULE, list(zip(files.names, files.splits, files.clusters, digests, strict=True)))
+    key = key_of(["structures", RULE, list(zip(files.names, files.splits, files.clusters, digests, strict=True))])
     found = kept(cache / "structures" / f"{key}.npz", lambda: _read_all(files))
     why = json.loads(str(found["errors"]))
     good = [n for n, name in enumerate(files.names) if name not in why]

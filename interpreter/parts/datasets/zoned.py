@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 
 from interpreter.errors import DataMissing
 from interpreter.parts.datasets import embedded_structures, gym_database, structures
-from interpreter.parts.datasets.array_cache import Arrays, kept, key_of
+from interpreter.parts.datasets.array_cache import Arrays, kept
 from interpreter.parts.datasets.labelled import here
 from interpreter.parts.datasets.pairs import AtomSource
 from interpreter.parts.datasets.structures import Structures, told
 from interpreter.parts.datasets.zones import RULE, Found, ZoneTable, directions, joined, zones_of
 from interpreter.parts.random import derive
-from interpreter.parts.voxels.atoms import channels_of
+from interpreter.parts.voxels.atoms import in_no_channel
+from interpreter.spec.canonical import key_of
 from interpreter.spec.components.datasets import SPLITS
-from interpreter.spec.components.volumes import NeighborLocation, StructureSplit, VoxelImage, Zones
+from interpreter.spec.components.volumes import NeighborLocation, StructureSplit, Zones
 
 Finding = tuple[str, str]
 
@@ -59,7 +60,7 @@ def zoned_of(config: NeighborLocation, source: Path | None, cache: Path) -> Zone
 
 
 def _of_structures(config: NeighborLocation, found: Structures, cache: Path, origin: str) -> Zoned:
-    key = key_of("zones", RULE, found.key, config.zones.model_dump())
+    key = key_of(["zones", RULE, found.key, config.zones.model_dump()])
     arrays = kept(cache / "zones" / f"{key}.npz", lambda: _all_zones(found, config.zones))
     why: dict[str, str] = json.loads(str(arrays["why"]))
     ends = np.cumsum(arrays["zones"])[:-1]
@@ -68,7 +69,8 @@ def _of_structures(config: NeighborLocation, found: Structures, cache: Path, ori
     findings = [*found.findings]
     limit = f"left out, being denser than {config.zones.max_density_per_nm3:g} atoms per nm3 somewhere, or torn apart"
     findings += told("clashing-structure", limit, (f"{name} ({text})" for name, text in why.items()))
-    findings += _without_channel(found.elements(), config.image)
+    if text := in_no_channel(found.elements(), config.image):
+        findings.append(("no-channel", text))
     bare = {name for name, n in zip(found.names, arrays["zones"].tolist(), strict=True) if not n} - why.keys()
     findings += told("structure-without-zones", "without a zone that is dense enough and has a dense neighbour", bare)
     if not len(zones):
@@ -90,19 +92,8 @@ def _of_structures(config: NeighborLocation, found: Structures, cache: Path, ori
     }
     return Zoned(
         zones, splits, structures.StructureAtoms(found, config.image), directions(), config.zones.neighbor_distance_A,
-        config.zones.size_A, origin, facts, tuple(findings), key_of(key, splits.tolist()),
+        config.zones.size_A, origin, facts, tuple(findings), key_of([key, splits.tolist()]),
     )  # fmt: skip
-
-
-def _without_channel(counts: Mapping[str, int], image: VoxelImage) -> list[Finding]:
-    """What is said of elements that no channel holds."""
-    by_element, others, _ = channels_of(image)
-    lost = {name: n for name, n in counts.items() if by_element.get(name, others) < 0}
-    if not lost:
-        return []
-    share = sum(lost.values()) / sum(counts.values())
-    named = ", ".join(f"{name} {n}" for name, n in lost.items())
-    return [("no-channel", f"{share:.2%} of the atoms are of elements that no channel holds: {named}")]
 
 
 def _all_zones(found: Structures, config: Zones) -> Arrays:
@@ -198,5 +189,5 @@ def _of_database(config: NeighborLocation, path: Path) -> Zoned:
     return Zoned(
         gym.zones, np.array(gym.splits, dtype=str), gym_database.GymAtoms(path, gym.assemblies, config.image), gym.directions,
         gym.neighbor_distance_A, zone_A, f"real: the macromol_gym database {path.name} of the source `{config.source}`", facts,
-        tuple(findings), key_of("gym", path.name, state.st_size, state.st_mtime_ns, config.zones.size_A),
+        tuple(findings), key_of(["gym", path.name, state.st_size, state.st_mtime_ns, config.zones.size_A]),
     )  # fmt: skip

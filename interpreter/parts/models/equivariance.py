@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Protocol, runtime_checkable
@@ -60,8 +60,9 @@ class Turning(Protocol):
         ...
 
 
-def equivariance_error(encoder: nn.Module, x: torch.Tensor) -> float:
-    """How far the features of turned volumes are from the turned features: the largest relative error of the cube's rotations.
+def equivariance_error(encoder: nn.Module, x: torch.Tensor, under: Sequence[Turn] | None = None) -> float:
+    """How far the features of turned volumes are from the turned features: the largest relative error of the cube's rotations,
+    or of those `under` which it is asked for.
 
     An encoder that doesn't say how its features turn (see `Turning`) is held to features that don't: this is then its
     `invariance_error`. Errors and features are measured by their root mean square over the batch; 0 is equivariant to these
@@ -70,26 +71,28 @@ def equivariance_error(encoder: nn.Module, x: torch.Tensor) -> float:
     Shape: x (B, C, X, Y, Z); of unequal sides, rotations that change them are left out.
     """
     expected = encoder.turned if isinstance(encoder, Turning) else _unchanged
-    return _error(encoder, x, expected)
+    return _error(encoder, x, expected, under)
 
 
-def invariance_error(network: nn.Module, x: torch.Tensor) -> float:
+def invariance_error(network: nn.Module, x: torch.Tensor, under: Sequence[Turn] | None = None) -> float:
     """How much turns of a volume change what the network gives for it, measured as `equivariance_error` is."""
-    return _error(network, x, _unchanged)
+    return _error(network, x, _unchanged, under)
 
 
 def _unchanged(features: torch.Tensor, turn: Turn) -> torch.Tensor:
     return features
 
 
-def _error(network: nn.Module, x: torch.Tensor, expected: Callable[[torch.Tensor, Turn], torch.Tensor]) -> float:
+def _error(
+    network: nn.Module, x: torch.Tensor, expected: Callable[[torch.Tensor, Turn], torch.Tensor], under: Sequence[Turn] | None
+) -> float:  # fmt: skip
     training = [module for module in network.modules() if module.training]
     network.eval()
     try:
         with torch.no_grad():
             features = network(x)
             errors = []
-            for turn in turns():
+            for turn in under or turns():
                 turned = turn.volume(x)
                 if turned.shape == x.shape:
                     errors.append((network(turned) - expected(features, turn)).square().mean())

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from interpreter.errors import StageFailed
 from interpreter.parts.contract import Data
 from interpreter.parts.metrics import classification as metrics
 from interpreter.parts.objectives import members
+from interpreter.parts.objectives.classes import check_classes, frequencies
 from interpreter.spec.components.objectives import Classification
 
 
@@ -96,13 +96,8 @@ class CrossEntropy:
         return {"confusion": metrics.confusion(metrics.predicted(scores), y, self.outputs).tolist()}
 
     def baseline(self, train_targets: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
-        """The metrics of always giving the class frequencies of train, hence its most frequent class.
-
-        A class without a training example counts as if it had half a one, for its log-probability to be finite.
-        """
-        counts = torch.bincount(train_targets, minlength=self.outputs).double()
-        outputs = torch.log(counts.clamp(min=0.5) / counts.clamp(min=0.5).sum())
-        return self.metrics(outputs.expand(len(targets), -1), targets)
+        """The metrics of always giving the class frequencies of train, hence its most frequent class."""
+        return self.metrics(frequencies(train_targets, self.outputs).expand(len(targets), -1), targets)
 
     def constant(self, outputs: torch.Tensor) -> bool:
         """True when several examples all get the same class."""
@@ -116,9 +111,7 @@ class CrossEntropy:
 
 def build(config: Classification, data: Data) -> CrossEntropy:
     """The objective for the classes of `data`. Raises: StageFailed when its targets are no classes."""
-    for split in data.splits.values():
-        if split.targets.dtype != torch.int64 or split.targets.ndim != 1:
-            raise StageFailed("`classification` needs a class for each example, and the targets of this data are numbers")
+    check_classes(data, config.type)
     return CrossEntropy(config, data.outputs)
 
 

@@ -21,7 +21,6 @@ from torch import distributed
 from torch.nn import functional
 
 from interpreter.errors import StageFailed
-from interpreter.parts.contract import Data
 from interpreter.spec.components.objectives import Contrast
 
 _ROWS = 256  # anchors compared at a time over a whole split
@@ -136,13 +135,6 @@ class Contrastive:
         """True when the vectors of several examples all point the same way: the representation has collapsed."""
         z = functional.normalize(outputs.detach().cpu().double().flatten(0, -2), dim=-1)
         return len(z) > 1 and bool(((z - z[0]).square().sum(dim=-1) < 2 * _EQUAL).all())
-
-
-def of_classes(data: Data, type_: str) -> None:
-    """Raises: StageFailed when the targets of `data` are no classes."""
-    for split in data.splits.values():
-        if split.targets.dtype != torch.int64 or split.targets.ndim != 1:
-            raise StageFailed(f"`{type_}` needs a class for each example, and the targets of this data are numbers")
 
 
 def _with_positives(groups: torch.Tensor) -> torch.Tensor:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from interpreter.errors import StageFailed
 from interpreter.parts.contract import Data, Model
 from interpreter.parts.objectives import classification, members
+from interpreter.parts.objectives.classes import check_classes, frequencies
 from interpreter.spec.components.objectives import Classification
 
 
@@ -106,8 +106,7 @@ class Branched:
 
     def baseline(self, train_targets: Tensor, targets: Tensor) -> dict[str, float]:
         """The metrics of always giving the class frequencies of train, hence its most frequent class."""
-        counts = torch.bincount(train_targets, minlength=self.outputs).double().clamp(min=0.5)
-        return self.metrics(torch.log(counts / counts.sum()).expand(len(targets), -1), targets)
+        return self.metrics(frequencies(train_targets, self.outputs).expand(len(targets), -1), targets)
 
     def constant(self, outputs: Tensor) -> bool:
         """True when several examples all get the same class."""
@@ -127,7 +126,5 @@ def _loss(outputs: Tensor, targets: Tensor, weights: tuple[float, float]) -> Ten
 
 def outputs_of(data: Data, objective: str) -> int:
     """How many classes `data` has. Raises: StageFailed when its targets are no classes."""
-    for split in data.splits.values():
-        if split.targets.dtype != torch.int64 or split.targets.ndim != 1:
-            raise StageFailed(f"`{objective}` needs a class for each example, and the targets of this data are numbers")
+    check_classes(data, objective)
     return data.outputs

@@ -6,8 +6,8 @@ import math
 
 import torch
 
-from interpreter.errors import StageFailed
 from interpreter.parts.contract import Data
+from interpreter.parts.objectives.classes import check_classes
 from interpreter.parts.objectives.classification import CrossEntropy
 from interpreter.spec.components.objectives import Classification, NeighborLocation
 
@@ -30,7 +30,5 @@ class SideCrossEntropy(CrossEntropy):
 
 def build(config: NeighborLocation, data: Data) -> SideCrossEntropy:
     """The objective for the sides of `data`. Raises: StageFailed when its targets are no classes."""
-    for split in data.splits.values():
-        if split.targets.dtype != torch.int64 or split.targets.ndim != 1:
-            raise StageFailed("`neighbor_location` needs a side for each example, and the targets of this data are numbers")
+    check_classes(data, config.type, "side")
     return SideCrossEntropy(Classification(), data.outputs)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from interpreter.parts.contract import Data
-from interpreter.parts.objectives.contrast import Contrastive, of_classes
+from interpreter.parts.objectives.classes import check_classes
+from interpreter.parts.objectives.contrast import Contrastive
 from interpreter.spec.components.objectives import SupCon
 
 
@@ -23,5 +24,5 @@ class SupervisedContrast(Contrastive):
 
 def build(config: SupCon, data: Data) -> SupervisedContrast:
     """The objective for the classes of `data`. Raises: StageFailed when its targets are no classes."""
-    of_classes(data, config.type)
+    check_classes(data, config.type)
     return SupervisedContrast(config)

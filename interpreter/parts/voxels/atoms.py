@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +63,20 @@ def channels_of(image: VoxelImage) -> tuple[dict[str, int], int, dict[str, int]]
         else:
             by_element.update(dict.fromkeys(name.split("|"), number))
     return by_element, others, masks
+
+
+def in_no_channel(counts: Mapping[str, int], image: VoxelImage) -> str:
+    """What is said of elements that no channel holds, given how many atoms there are of each; "" where all have one."""
+    by_element, others, _ = channels_of(image)
+    lost = {name: n for name, n in counts.items() if by_element.get(name, others) < 0}
+    if not lost:
+        return ""
+    return f"{sum(lost.values()) / sum(counts.values()):.2%} of the atoms are of elements that no channel holds: {told(lost)}"
+
+
+def told(counts: Mapping[str, int]) -> str:
+    """Elements, and how many atoms there are of each."""
+    return ", ".join(f"{name or '(blank)'} {n}" for name, n in counts.items())
 
 
 def _checked(part: Part, number: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:

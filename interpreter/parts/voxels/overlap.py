@@ -21,22 +21,13 @@ it calls from elsewhere would go unseen.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numba import njit
+
+from interpreter.parts.compiled import compiled
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, compiled when it is first called, and kept on disk where a folder for that can be written."""
-    try:
-        return njit(function, cache=True, nogil=True, error_model="numpy")
-    except RuntimeError:  # no such folder: it is compiled anew in each process
-        return njit(function, nogil=True, error_model="numpy")
-
-
-@_compiled
+@compiled
 def _cap(a):
     """The part of the ball beyond one plane."""
     if a >= 1.0:
@@ -46,7 +37,7 @@ def _cap(a):
     return 0.25 * (1.0 - a) * (1.0 - a) * (2.0 + a)
 
 
-@_compiled
+@compiled
 def _wedge(a, b, cap_a, cap_b):
     """The part of the ball beyond two planes."""
     rest = 1.0 - a * a - b * b
@@ -59,7 +50,7 @@ def _wedge(a, b, cap_a, cap_b):
     return cap_b if b >= 0.0 else cap_a + cap_b - 1.0
 
 
-@_compiled
+@compiled
 def _corner(a, b, c, cap_a, cap_b, cap_c, wedge_ab, wedge_bc, wedge_ac):
     """The part of the ball beyond three planes."""
     if a * a + b * b + c * c < 1.0:
@@ -76,7 +67,7 @@ def _corner(a, b, c, cap_a, cap_b, cap_c, wedge_ab, wedge_bc, wedge_ac):
     return wedge_ab + wedge_bc + wedge_ac - cap_a - cap_b - cap_c + 1.0
 
 
-@_compiled
+@compiled
 def _add(image, one, other, i, j, k, value):
     """`value` added to a voxel of one channel, and of another unless that is -1; what rounding leaves below 0 is nothing."""
     side = image.shape[1]
@@ -87,7 +78,7 @@ def _add(image, one, other, i, j, k, value):
             image[other, i, j, k] += np.float32(value)
 
 
-@_compiled
+@compiled
 def _add_small(image, one, other, x, y, z, radius, weight):
     """A sphere no wider than a voxel, so that at most one plane of each axis cuts it: two, four or eight voxels.
 
@@ -108,7 +99,7 @@ def _add_small(image, one, other, x, y, z, radius, weight):
     _add(image, one, other, i - 1, j - 1, k - 1, weight * (1.0 - cap_a - cap_b - cap_c + ab + bc + ac - abc))
 
 
-@_compiled
+@compiled
 def _planes(x, radius, side, planes, caps):
     """The first of the voxels along an axis that a sphere reaches, and how many; their planes, and what lies beyond each."""
     low = max(math.floor(x - radius), 0)
@@ -119,14 +110,14 @@ def _planes(x, radius, side, planes, caps):
     return low, high - low
 
 
-@_compiled
+@compiled
 def _wedges(a, b, caps_a, caps_b, n_a, n_b, wedges):
     for i in range(n_a + 1):
         for j in range(n_b + 1):
             wedges[i, j] = _wedge(a[i], b[j], caps_a[i], caps_b[j])
 
 
-@_compiled
+@compiled
 def _add_any(image, one, other, x, y, z, radius, weight, planes, caps, wedges, corners):
     """A sphere of any radius: all corners of the voxels that it reaches, a layer of them at a time.
 
@@ -160,7 +151,7 @@ def _add_any(image, one, other, x, y, z, radius, weight, planes, caps, wedges, c
                     _add(image, one, other, i0 + i - 1, j0 + j - 1, k0 + k - 1, weight * (nearer - farther))
 
 
-@_compiled
+@compiled
 def _set(image, one, other, x, y, z):
     """1 in the voxel of a point. On the face between two it is the even one, as round(x - 0.5) has it."""
     side = image.shape[1]
@@ -172,7 +163,7 @@ def _set(image, one, other, x, y, z):
             image[other, i, j, k] = 1.0
 
 
-@_compiled
+@compiled
 def draw(xyz_A, channel, mask, occupancy, first, structures, rotations, origins_A, resolution_A, radius_A, binary, images):
     """False when an atom has a channel that the images have not; otherwise all atoms of `structures` are drawn into them.
 

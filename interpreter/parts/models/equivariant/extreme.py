@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
+
+from interpreter.parts.compiled import compiled
 
 
 def extreme(x: torch.Tensor) -> torch.Tensor:
@@ -67,15 +67,7 @@ def _spread(function: Callable[..., None], *arrays: np.ndarray) -> None:
         list(pool.map(function, *(np.array_split(array, threads) for array in arrays)))
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, compiled when it is first called, and kept on disk where a folder for that can be written."""
-    try:
-        return njit(function, cache=True, nogil=True, error_model="numpy")
-    except RuntimeError:  # no such folder: it is compiled anew in each process
-        return njit(function, nogil=True, error_model="numpy")
-
-
-@_compiled
+@compiled
 def _pick(values, results):
     n, sides_x, sides_y, sides_z = values.shape
     row = np.empty(sides_z, values.dtype)
@@ -93,7 +85,7 @@ def _pick(values, results):
                     results[v, i, j, k] = a if (a + b >= 0) == (a >= b) else b
 
 
-@_compiled
+@compiled
 def _pick_and_tell(values, results, choice):
     """As `_pick`; and which of the eight it was, one bit an axis."""
     n, sides_x, sides_y, sides_z = values.shape
@@ -118,7 +110,7 @@ def _pick_and_tell(values, results, choice):
                     choice[v, i, j, k] = told[k] if keep else told[k + 1] + 1
 
 
-@_compiled
+@compiled
 def _give_back(slope, choice, back):
     n, sides_x, sides_y, sides_z = slope.shape
     for v in range(n):

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from interpreter.check.types import Growth
 from interpreter.errors import Place, Problem
 from interpreter.plan.types import ArmPlan, EntryPlan, Input, Plan, SourceNeed, Stage, Trial
 from interpreter.project import Project, load_project
@@ -130,14 +131,15 @@ def make_plan(
     evaluate: Sequence[str] = (), baseline: str = "", page: str = "2024-06-28", name: str = "first", profile: str = "",
     set_: Mapping[str, Mapping[str, Any]] | None = None, levels: Mapping[str, int] | None = None,
     measures: Mapping[str, Measure] | None = None, claims: Iterable[Claim] = (), problems: tuple[Problem, ...] = (),
-    sources: tuple[SourceNeed, ...] = (), **entry_fields: Any,
+    sources: tuple[SourceNeed, ...] = (), growth: Growth | None = None, **entry_fields: Any,
 ) -> Plan:  # fmt: skip
     """A page of one entry. `arms` maps an arm to the fits of its chain (default: naive: [lba]). "thaw[patience=3]" is a
     point of the sweep "thaw".
 
     evaluate: names of evaluate stages at the end of every chain. baseline: the baseline arm (default: the first).
     set_: arm -> dotted settings of that arm's last fit. levels: stage -> the one seed it has in every trial.
-    epochs: for all stages, or by stage name. entry_fields: further fields of Entry (references, charts, conclusion, ...).
+    epochs: for all stages, or by stage name. growth: how seeds are added to every arm.
+    entry_fields: further fields of Entry (references, charts, conclusion, ...).
     """
     arms = arms or {"naive": ["lba"]}
     seeds = range(seeds) if isinstance(seeds, int) else seeds
@@ -160,7 +162,8 @@ def make_plan(
             trials.append(Trial(arm, seed, used, tuple((stage.name, stage.key) for stage in chain)))
         given = tuple(fit for fit in fits if fit in (levels or {}))
         planned.append(ArmPlan(arm, (*fits, *evaluate), arm == (baseline or next(iter(arms))), fits[-1], tuple(evaluate),
-                               tuple(trials), given, base=arm.partition("[")[0], factors=factors_of(arm)))  # fmt: skip
+                               tuple(trials), given, base=arm.partition("[")[0], factors=factors_of(arm),
+                               growth=growth))  # fmt: skip
     file = f"specs/{page}.yaml"
     text = f"expt: 1\ndate: {page}\nentries:\n  {name}: {{}}\n"
     entry_fields.setdefault("title", "A first try")

@@ -27,12 +27,19 @@ class Arms:
     """Reads the arms of one entry from its root tree, each when it is first asked for."""
 
     def __init__(
-        self, stages: Stages, entry_id: str, root: Mapping, node: Node | None, place: Place, elsewhere: Elsewhere
+        self,
+        stages: Stages,
+        entry_id: str,
+        root: Mapping,
+        node: Node | None,
+        place: Place,
+        elsewhere: Elsewhere,
+        seeds: int | None = None,
     ) -> None:
         self.stages, self.entry_id, self.root = stages, entry_id, root
         self.problems: Problems = stages.problems
         self.node, self.place, self.elsewhere = node, place, elsewhere
-        self.seeds = Seeds(root, self.problems)
+        self.seeds = Seeds(root, self.problems, seeds)
         self._found: dict[str, list[CheckedArm]] = {}
         self._reading: list[str] = []
 
@@ -47,7 +54,8 @@ class Arms:
             self.problems.add(Problem("missing-key", text, place, "arms", "a mapping of names", hint=hint))
             return {}
         found = {arm.name: arm for name in self.node.items for arm in self.named(name, self.node.keys[name])}
-        trials = sum(max(map(len, arm.seeds.values()), default=0) for arm in found.values())
+        most = [arm.grown(arm.growth.max) if arm.growth else arm for arm in found.values()]
+        trials = sum(max(map(len, arm.seeds.values()), default=0) for arm in most)
         if trials > MAX_TRIALS:
             text, expected = f"this entry has {trials:,} trials", f"at most {MAX_TRIALS:,}"
             where = self.root.keys.get("seeds", self.place)
@@ -146,9 +154,11 @@ class Arms:
         root: Mapping,
     ) -> CheckedArm:
         node = root.get("seeds")
-        seeds, levels = self.seeds.of(node, [stage.name for stage in stages])
+        read = self.seeds.of(node, [stage.name for stage in stages])
         where = node.place if node is not None else None
-        return CheckedArm(full, self.entry_id, stages, baseline, seeds, levels, place, base, factors, where)
+        return CheckedArm(
+            full, self.entry_id, stages, baseline, read.of, read.levels, place, base, factors, where, read.growth
+        )  # fmt: skip
 
     def _changed(self, root: Mapping, point: Point, path: str) -> Mapping:
         for dotted, value, place in point.changes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping as MappingType
 
+from interpreter.check.anytime import fewest, half_width
 from interpreter.check.power import power
-from interpreter.check.types import CheckedArm
-from interpreter.errors import Problem, Problems, Severity
+from interpreter.check.types import CheckedArm, Growth
+from interpreter.errors import Place, Problem, Problems, Severity
 from interpreter.source.nodes import Mapping
 from interpreter.spec.claims import Claim
 from interpreter.spec.entry import Entry
@@ -25,6 +26,10 @@ def design_notes(node: Mapping, entry: Entry, arms: MappingType[str, CheckedArm]
 
 
 def _seeds(node: Mapping, entry: Entry, arms: MappingType[str, CheckedArm], problems: Problems) -> None:
+    growing = next((arm for arm in arms.values() if arm.growth is not None), None)
+    if growing is not None and growing.growth is not None and _family(entry):
+        _sequences(entry, growing.growth, _family(entry), growing.seeds_place or node.place, problems)
+        return
     claims = [claim for claim in entry.claims if claim.kind != "finishes" and claim.over == "seeds"]
     if not claims:
         return
@@ -32,7 +37,7 @@ def _seeds(node: Mapping, entry: Entry, arms: MappingType[str, CheckedArm], prob
     counts = {claim.name: n for claim in claims if (n := _replicates(claim, arms)) is not None}
     if not counts:
         return
-    n, family = min(counts.values()), sum(claim.kind != "finishes" for claim in entry.claims)
+    n, family = min(counts.values()), _family(entry)
     weakest = next(name for name, count in counts.items() if count == n)
     if n == 1:
         hint = "five seeds decide an effect of about 1.5 sd"
@@ -48,6 +53,33 @@ def _seeds(node: Mapping, entry: Entry, arms: MappingType[str, CheckedArm], prob
         who = f"{n} seeds decide" if len(set(counts.values())) == 1 else f"the {n} replicates of `{weakest}` decide"
         text = f"{who} an effect of 1 sd in {chance:.0%} of runs, with {claimed}"
         problems.add(Problem("weak-design", text, place, "seeds", hint=hint, severity=Severity.NOTE))
+
+
+def _family(entry: Entry) -> int:
+    """Claims that share an error."""
+    return sum(claim.kind != "finishes" for claim in entry.claims)
+
+
+def _sequences(entry: Entry, growth: Growth, family: int, place: Place, problems: Problems) -> None:
+    """What seeds that are added as claims need them can't do: with how few there is no interval, and how narrow it gets."""
+    level = 1 - growth.alpha / family
+    least = fewest(level)
+    shared = "" if family == 1 else f" with {family} claims"
+    if growth.min < least and growth.min < growth.max:
+        text = f"`min: {growth.min}` is too few: an interval that holds after any number of seeds begins at {least}{shared}"
+        problems.add(Problem("bad-seeds", text, place, "seeds.min", f"{least} or more", str(growth.min)))
+        return
+    for claim in entry.claims:
+        if claim.over == "both":
+            text = f"`{claim.name}` is over both, seeds and examples, and has no interval that holds after any number of seeds"
+            hint = "`over: seeds`, or a fixed number of seeds"
+            problems.add(Problem("bad-seeds", text, claim.place or place, f"expect.{claim.name}", hint=hint))
+    if any(claim.margin > 0 and claim.over == "seeds" for claim in entry.claims):
+        text = (
+            f"at {growth.max} seeds an interval reaches {half_width(growth.max, level):.2g} sd of the differences to either side"
+            f"{shared}: no likeness within less is ever shown"
+        )
+        problems.add(Problem("weak-design", text, place, "seeds", hint="a wider range, or more seeds", severity=Severity.NOTE))
 
 
 def _rates(node: Mapping, entry: Entry, arms: MappingType[str, CheckedArm], problems: Problems) -> None:

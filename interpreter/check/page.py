@@ -5,6 +5,7 @@ from __future__ import annotations
 from interpreter.check.arms import Arms
 from interpreter.check.assumed import check_assumed
 from interpreter.check.entries import Entries
+from interpreter.check.seeds import is_adaptive
 from interpreter.check.stages import Stages
 from interpreter.check.trees import Trees
 from interpreter.check.types import CheckedArm, CheckedEntry, CheckedPage
@@ -99,7 +100,7 @@ class Checker:
         entry_id = f"{page.date}/{name}"
         if entry_id not in self._arms:
             root = self.trees.root(page, node, self.profile, required=not is_note(node))
-            if self.seeds is not None:
+            if self.seeds is not None and not is_adaptive(root.get("seeds")):
                 place = node.keys.get("seeds", node.place)
                 root = root.put("seeds", Scalar(place, self.seeds, str(self.seeds)), place)
             self._arms[entry_id] = Arms(
@@ -109,6 +110,7 @@ class Checker:
                 node.get("arms"),
                 node.place,
                 lambda ref, place: self._elsewhere(ref, place, page),
+                self.seeds,
             )
         return self._arms[entry_id]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from interpreter.errors import Place, Problem
 from interpreter.source import nodes
@@ -111,6 +111,16 @@ class CheckedStage:
 
 
 @dataclass(frozen=True, slots=True)
+class Growth:
+    """Seeds that are added to an arm while claims on it are not decided."""
+
+    stages: tuple[str, ...]  # those whose seeds grow: all that share the level
+    min: int
+    max: int
+    alpha: float
+
+
+@dataclass(frozen=True, slots=True)
 class CheckedArm:
     """A chain of stages, and the seeds of each. Each point of a sweep is an arm of its own."""
 
@@ -124,6 +134,14 @@ class CheckedArm:
     base: str = ""  # as the page names it: equal for all points of a sweep
     factors: Mapping[str, str] = field(default_factory=dict)  # factor of the sweep -> label of its value
     seeds_place: Place | None = None  # where its seeds were written; None where nobody did
+    growth: Growth | None = None  # `seeds` has the first of them only
+
+    def grown(self, n: int) -> CheckedArm:
+        """The arm with `n` of the seeds that are added as needed, within their bounds; itself where none are."""
+        if self.growth is None:
+            return self
+        seeds = tuple(range(min(max(n, self.growth.min), self.growth.max)))
+        return replace(self, seeds={stage: seeds if stage in self.growth.stages else own for stage, own in self.seeds.items()})
 
     @property
     def point(self) -> str:

@@ -13,6 +13,8 @@ from interpreter.report.render import bundle
 from interpreter.report.write import write_reports
 from interpreter.results.ingest import ingest
 from interpreter.results.store import put_judgements
+from interpreter.run.seeds import Wanted
+from interpreter.verdicts.growth import more_seeds
 from interpreter.verdicts.judge import judge
 from interpreter.verdicts.types import Judgement
 
@@ -27,12 +29,9 @@ def get_ready(project: Project) -> None:
 
 def publish(project: Project, plan: Plan, *, quiet: bool = False, force: bool = False) -> tuple[Path, ...]:
     """Ingest, judge, store and draw; returns the reports' paths. A database that is held says so, and nothing is lost."""
-    taken = ingest(project, [plan])
-    if taken.behind:
-        print(f"results.duckdb is behind: {taken.message}", file=sys.stderr)
-        print("nothing is lost: the record has everything, and the next `expt run` or `expt report` takes it in", file=sys.stderr)
+    judgements = _judged(project, plan)
+    if judgements is None:
         return ()
-    judgements = judge(project, plan)
     put_judgements(project, judgements)
     paths = write_reports(project, plan, judgements, force=force)
     if not quiet:
@@ -42,6 +41,21 @@ def publish(project: Project, plan: Plan, *, quiet: bool = False, force: bool = 
         for path in paths:
             print(f"  {path}")
     return paths
+
+
+def more(project: Project, plan: Plan, within: Plan) -> tuple[Wanted, ...]:
+    """The seeds that claims of `plan` are in need of, of the arms that `within` has; () when the database is held."""
+    return more_seeds(within, _judged(project, plan) or ())
+
+
+def _judged(project: Project, plan: Plan) -> tuple[Judgement, ...] | None:
+    """Verdicts on what is recorded by now; None, and said so, when the database is held."""
+    taken = ingest(project, [plan])
+    if not taken.behind:
+        return judge(project, plan)
+    print(f"results.duckdb is behind: {taken.message}", file=sys.stderr)
+    print("nothing is lost: the record has everything, and the next `expt run` or `expt report` takes it in", file=sys.stderr)
+    return None
 
 
 def _print_verdicts(judgement: Judgement) -> None:

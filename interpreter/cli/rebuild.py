@@ -15,6 +15,7 @@ from interpreter.project import Project
 from interpreter.results.rebuild import compare_with_rebuilt, rebuild
 from interpreter.results.store import put_judgements
 from interpreter.run.ledger import Ledger
+from interpreter.run.seeds import grown
 from interpreter.verdicts.judge import judge
 
 
@@ -50,7 +51,8 @@ def plans_that_ran(project: Project) -> list[Plan]:
         if not path.is_file():
             path = project.page_texts / f"{text_hash}.yaml"
         try:
-            plans.append(build_plan(check_page(library, library.page(path, file), profile), locked))
+            checked = check_page(library, library.page(path, file), profile)
+            plans.append(build_plan(checked, locked, grown=grown(project, checked)))
         except PageError as error:
             print(f"left out: {file}{f' at profile {profile}' if profile else ''}: {error.problems[0].message}", file=sys.stderr)
     return plans

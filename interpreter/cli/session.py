@@ -17,6 +17,7 @@ from interpreter.plan.lock import read_lock
 from interpreter.plan.points import select
 from interpreter.plan.types import Plan
 from interpreter.project import Project, find_project
+from interpreter.run.seeds import grown
 from interpreter.source.caret import render_all
 from interpreter.spec.library import Library
 from interpreter.spec.names import did_you_mean
@@ -35,6 +36,8 @@ class Session:
     checked: CheckedPage
     plan: Plan  # what was asked for: all entries and arms, or those named
     whole: Plan  # the whole page: what is stored and drawn
+    entries: tuple[str, ...] = ()  # what was asked for, () for all
+    arms: tuple[str, ...] = ()
 
 
 def here() -> Project:
@@ -107,10 +110,21 @@ def open_session(args: argparse.Namespace) -> Session:
     _known("entry", entries, [entry.entry.name for entry in checked.entries])
     chosen = [entry for entry in checked.entries if not entries or entry.entry.name in entries]
     arms = _arms(tuple(getattr(args, "arm", ())), [arm for entry in chosen for arm in entry.arms.values()])
-    locked = read_lock(project.data_lock)
-    whole = build_plan(checked, locked)
-    plan = build_plan(checked, locked, entries=entries, arms=arms) if entries or arms else whole
-    return Session(project, library, checked, plan, whole)
+    return _planned(project, library, checked, entries, arms)
+
+
+def planned_anew(session: Session) -> Session:
+    """The same, with the seeds that were asked for since. Raises: PageError, RecordError."""
+    return _planned(session.project, session.library, session.checked, session.entries, session.arms)
+
+
+def _planned(
+    project: Project, library: Library, checked: CheckedPage, entries: tuple[str, ...], arms: tuple[str, ...]
+) -> Session:
+    locked, seeds = read_lock(project.data_lock), grown(project, checked)
+    whole = build_plan(checked, locked, grown=seeds)
+    plan = build_plan(checked, locked, entries=entries, arms=arms, grown=seeds) if entries or arms else whole
+    return Session(project, library, checked, plan, whole, entries, arms)
 
 
 def _arms(texts: tuple[str, ...], known: list[CheckedArm]) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from interpreter.check.types import CheckedArm, CheckedEntry, CheckedPage, CheckedStage, Origin
 from interpreter.errors import PageError, Place, Problem
 from interpreter.plan.lock import Locked
+from interpreter.plan.trials import replicates
 from interpreter.plan.types import ArmPlan, EntryPlan, Input, Plan, SourceNeed, Stage, Trial
 from interpreter.spec.base import Config, identity
 from interpreter.spec.canonical import key_of
@@ -19,13 +19,19 @@ FORMAT = 1  # of the identity payload; raising it makes every key new
 
 
 def build_plan(
-    checked: CheckedPage, locked: Mapping[str, Locked], *, entries: tuple[str, ...] = (), arms: tuple[str, ...] = ()
+    checked: CheckedPage,
+    locked: Mapping[str, Locked],
+    *,
+    entries: tuple[str, ...] = (),
+    arms: tuple[str, ...] = (),
+    grown: Mapping[str, int] | None = None,
 ) -> Plan:
     """The plan of `checked`, of all its entries and arms or only of those named.
 
+    `grown`: DATE/entry/arm -> how many seeds it has by now, for arms to which seeds are added while claims need them.
     Raises: PageError for a start whose arm has not the seed that it would need.
     """
-    builder = Builder(checked, locked)
+    builder = Builder(checked, locked, grown or {})
     wanted = [entry for entry in checked.entries if not entries or entry.entry.name in entries]
     plans = tuple(builder.entry(entry, arms) for entry in wanted)
     page = checked.page
@@ -45,8 +51,8 @@ class Before:
 class Builder:
     """Builds stages, each once; insertion order is topological."""
 
-    def __init__(self, checked: CheckedPage, locked: Mapping[str, Locked]) -> None:
-        self.checked, self.locked = checked, locked
+    def __init__(self, checked: CheckedPage, locked: Mapping[str, Locked], grown: Mapping[str, int]) -> None:
+        self.checked, self.locked, self.grown = checked, locked, grown
         self.stages: dict[str, Stage] = {}
         self._known: dict[tuple[str, str, str, tuple[tuple[str, int], ...]], str] = {}
         self._identities: dict[int, tuple[Config, Any]] = {}
@@ -58,6 +64,7 @@ class Builder:
         return EntryPlan(self.checked.page.date, entry.id, self.checked.profile, entry.entry, tuple(arms), entry.problems)
 
     def _arm(self, name: str, arm: CheckedArm) -> ArmPlan:
+        arm = arm.grown(self.grown.get(f"{arm.entry_id}/{arm.name}", 0))
         trials = tuple(Trial(name, label, levels, self._chain(arm, levels)) for label, levels in replicates(arm))
         several = any(len(seeds) > 1 for seeds in arm.seeds.values())
         given = tuple(level for level in arm.levels if several and len(arm.seeds[level]) == 1)
@@ -74,6 +81,7 @@ class Builder:
             data_names={stage.name: stage.data_name for stage in arm.chain},
             base=arm.base if name == arm.name else name.removesuffix(f"[{arm.point}]"),
             factors=arm.factors,
+            growth=arm.growth,
         )
 
     def _chain(self, arm: CheckedArm, levels: Mapping[str, int], until: str = "") -> tuple[tuple[str, str], ...]:
@@ -125,6 +133,7 @@ class Builder:
         if not origin.arm:
             return origin, Input("start", before.fits[origin.stage], origin.checkpoint, origin.take)
         other = self._other(origin.entry, origin.arm, arm)
+        self._has_all(other, arm, stage)
         chain = self._chain(other, self._levels_like(other, levels[stage.name], stage, stage.place), origin.stage)
         return origin, Input("start", dict(chain)[origin.stage], origin.checkpoint, origin.take)
 
@@ -132,9 +141,16 @@ class Builder:
         """The arm `name` of `entry`, or of the entry that `arm` is of."""
         return self.checked.reached[f"{entry or arm.entry_id}/{name}"]
 
+    def _has_all(self, other: CheckedArm, arm: CheckedArm, stage: CheckedStage) -> None:
+        """An arm that seeds are added to needs the last of them now: later there is no page at hand to tell it on."""
+        if arm.growth is not None and stage.name in arm.growth.stages:
+            self._levels_like(other, arm.growth.max - 1, stage, stage.place)
+
     def _levels_like(self, other: CheckedArm, seed: int, stage: CheckedStage, place: Place) -> dict[str, int]:
         """The seeds of another arm's trial that goes with this one: the same seed, or its only one."""
         out = {}
+        if other.growth is not None:
+            other = other.grown(other.growth.max)  # one that it has not got yet is trained for this
         for name, seeds in other.seeds.items():
             if len(seeds) > 1 and seed not in seeds:
                 text = f"`{stage.name}` needs arm `{other.name}` of {other.entry_id} at seed {seed}, and it has none"
@@ -148,6 +164,8 @@ class Builder:
         found = []
         for scores in stage.scores:
             other = self._other(scores.entry, scores.arm, arm)
+            if scores.seed is None:
+                self._has_all(other, arm, stage)
             levels = self._levels_like(other, seed if scores.seed is None else scores.seed, stage, scores.place)
             found.append(Input("scores", dict(self._chain(other, levels, scores.stage))[scores.stage], "", ""))
         return tuple(found)
@@ -357,28 +375,6 @@ class Builder:
         if known is None:
             known = self._identities[id(config)] = (config, identity(config))
         return known[1]
-
-
-def replicates(arm: CheckedArm) -> list[tuple[int, dict[str, int]]]:
-    """Each trial of `arm` as its label and the seed of each stage: every combination of the levels that were given.
-
-    The label is the seed where one level varies; with several, trials are counted from 0 in nested order.
-    """
-    names = list(arm.seeds)
-    if not arm.levels:
-        seeds = arm.seeds[names[0]]
-        return [(seed, dict.fromkeys(names, seed)) for seed in seeds]
-    out = []
-    varying = [level for level in arm.levels if len(arm.seeds[level]) > 1]
-    for index, seeds in enumerate(itertools.product(*(arm.seeds[level] for level in arm.levels))):
-        chosen = dict(zip(arm.levels, seeds, strict=True))
-        levels, current = {}, seeds[0]
-        for name in names:
-            current = chosen.get(name, current)
-            levels[name] = current
-        label = chosen[varying[0]] if len(varying) == 1 else index
-        out.append((label, levels))
-    return out
 
 
 def _input(source: Input) -> dict[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from interpreter.check.types import Growth
 from interpreter.errors import Problem
 from interpreter.spec.entry import Entry
 
@@ -89,6 +90,14 @@ class ArmPlan:
     data_names: Mapping[str, str] = field(default_factory=dict)  # stage name -> its dataset as the page calls it
     base: str = ""  # the arm as the page names it: equal for all points of a sweep; "" means `name`
     factors: Mapping[str, str] = field(default_factory=dict)  # factor of the sweep -> label of its value here
+    growth: Growth | None = None  # how seeds are added to those of `trials` while claims need more
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds it has, at the level that is added to; without one, its trials."""
+        if self.growth is None:
+            return len(self.trials)
+        return len({trial.levels[self.growth.stages[0]] for trial in self.trials})
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,8 @@ def caption(
             else f"moving average, weight {chart.smooth.ema:g}"
         )
         said.append(f"Means and bands are of smoothed curves ({how}); faint lines are not smoothed.")
-    ns = {row["n"] for row in means}
-    if len(ns) > 1 and not crowded:
-        said.append(
-            f"Some epochs have fewer seeds (from {min(ns)}): means there are over those that reached them with a finite value."
-        )
+    if not crowded:
+        said += _uneven_words(means)
     broken = sorted({f"{r['arm']}, seed {r['seed']}" for r in raw if r["value"] is None or not math.isfinite(r["value"])})
     if broken:
         said.append(f"Not finite in places, and left out of the mean there: {names(broken)}.")
@@ -47,6 +44,23 @@ def caption(
     elif arms > MANY_ARMS and not crowded:
         said.append(f"All {arms} arms are drawn: mute some in the legend.")
     return " ".join(said)
+
+
+def _uneven_words(means: Sequence[dict[str, Any]]) -> list[str]:
+    """Where a mean is over fewer seeds than others: that of a whole arm, or within one."""
+    of: dict[Any, set[int]] = {}
+    for row in means:
+        of.setdefault((row["arm"], row["stage"], row["asked"]), set()).add(row["n"])
+    words = []
+    most = {max(ns) for ns in of.values()}
+    if len(most) > 1:
+        words.append(f"Some arms have fewer seeds, from {min(most)}.")
+    if any(len(ns) > 1 for ns in of.values()):
+        least = min(min(ns) for ns in of.values() if len(ns) > 1)
+        words.append(
+            f"Some epochs have fewer seeds (from {least}): means there are over those that reached them with a finite value."
+        )
+    return words
 
 
 def _line_words(chart: Chart, means: Sequence[dict[str, Any]], raw: bool) -> list[str]:

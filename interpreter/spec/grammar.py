@@ -158,16 +158,22 @@ class Range(Config):
 
 
 class Adaptive(Config):
-    """Seeds added until the claims are decided."""
+    """Seeds added one by one, to the arms of claims that are not decided yet."""
 
     min: int = Field(ge=2)
-    """Seeds at first."""
+    """Seeds at first: so many that an interval can be finite, which is 5 for one claim, 6 for two or three."""
     max: int = Field(ge=2, le=10_000)
     """Seeds at most."""
     until: Literal["decided"] = "decided"
-    """What ends it."""
+    """What ends it: every claim over seeds is supported, equivalent or contradicted."""
     alpha: float = Field(default=0.05, gt=0, lt=1)
-    """The error rate over all looks."""
+    """The chance of a false verdict over all looks, shared equally among the claims of the entry."""
+
+    @model_validator(mode="after")
+    def _room(self) -> Adaptive:
+        if self.max < self.min:
+            raise ValueError("`max` is below `min`")
+        return self
 
 
 Count = Annotated[int, Field(ge=1, le=10_000)]
@@ -222,8 +228,9 @@ class WrittenEntry(Config):
     """Paths of settings that the notebook does not tell: `stages.lba.head.hidden`."""
     arms: dict[Name, AnyArm] = Field(default_factory=dict)
     """What is compared. Absent: the entry is a note, of `notes` and nothing that would be run or measured."""
-    seeds: Count | Range | Adaptive | dict[Name, Count | Range] | None = None
-    """How many replicates of each arm: a number, `{from: 5, n: 5}`, or one of these for each stage. Absent: 1."""
+    seeds: Count | Range | Adaptive | dict[Name, Count | Range | Adaptive] | None = None
+    """How many replicates of each arm: a number, `{from: 5, n: 5}`, as many as claims need (`{min: 6, max: 20}`), or one of
+    these for each stage. Absent: 1."""
     measures: dict[Name, Measure] = Field(default_factory=dict)
     """Numbers read off a trial's history."""
     references: dict[Name, Reference] = Field(default_factory=dict)

@@ -73,8 +73,11 @@ def despite(favour: frozenset[int], state: str, lo: float, hi: float) -> str:
     return state if state == "contradicted" and against else "undecided"
 
 
-def decide(questions: Sequence[Question], family: int, alpha: float = ALPHA) -> list[Answer]:
+def decide(questions: Sequence[Question], family: int, alpha: float = ALPHA, *, stepping: bool = True) -> list[Answer]:
     """An answer to each question of a family of `family` claims (>= len(questions)), by Holm's step-down.
+
+    Without `stepping` each has the level 1 - alpha/K, whatever the others came to: what may be looked at after every seed
+    has to have its level from the start.
 
     All intervals start at level 1 - alpha/K. The claims they decide keep that interval and leave; for the r that have
     left, the others are tried again at 1 - alpha/(K - r); when a round decides nothing, the rest keep its intervals.
@@ -97,6 +100,8 @@ def decide(questions: Sequence[Question], family: int, alpha: float = ALPHA) -> 
         level = 1 - alpha / (family - left) if left < family else 1 - alpha
         tried = {i: answer_at(q, level) for i, q in enumerate(questions) if i not in answers}
         decided = {i: a for i, a in tried.items() if a.state in DECIDED}
+        if not stepping:
+            return [tried[i] for i in range(len(questions))]
         answers.update(decided or tried)
         if not decided or len(answers) == len(questions):
             return [answers[i] for i in range(len(questions))]
@@ -122,7 +127,7 @@ def seeds_to_settle(claim: Claim, evidence: Evidence, level: float) -> tuple[int
     never used: a number made from it would only say again what the data already said, with false precision. Of k points
     the one that needs most is told, with the error and the chance of failure shared among them.
     None with a margin of 0 (no number of seeds shows a difference to be exactly none), without a spread, for what is known as a
-    bracket only, whose width does not go to 0, and over examples.
+    bracket only, whose width does not go to 0, over examples, and where seeds are added until a claim is decided.
     """
     samples = evidence.parts if isinstance(evidence, Points) else (evidence,)
     found = [_needed(sample, claim.margin, 1 - level, len(samples)) for sample in samples if isinstance(sample, Sample)]
@@ -133,7 +138,7 @@ def seeds_to_settle(claim: Claim, evidence: Evidence, level: float) -> tuple[int
 
 
 def _needed(sample: Sample, margin: float, alpha: float, share: int) -> tuple[int, int] | None:
-    if margin <= 0 or sample.n < 2 or sample.sd == 0 or isinstance(sample, Bracket):
+    if margin <= 0 or sample.n < 2 or sample.sd == 0 or sample.anytime or isinstance(sample, Bracket):
         return None
     alpha, power = alpha / share, 1 - (1 - POWER) / share
     low = replicates_needed(sample.sd, margin, alpha, sample.reference_se, power)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from interpreter.plan.differences import ancestors
+from interpreter.plan.differences import ancestors, span
 from interpreter.plan.types import EntryPlan, Plan
 from interpreter.project import Project
 from interpreter.spec.canonical import digest
@@ -171,11 +171,12 @@ class Gatherer:
         scale = max(max(abs(pair.a), abs(pair.b)) for pair in pairs)
         # The bootstrap is seeded by what is claimed: judging again gives the same interval.
         seed = int(digest(claim.hash)[:12], 16)
+        anytime = any(reading.arm.growth is not None for reading in comparison.readings())
         if upper is not None:
             above = self._replicates(comparison, upper).differences
-            return Bracket(made.differences, scale=scale, seed=seed, upper=above), notes, None
+            return Bracket(made.differences, scale=scale, seed=seed, anytime=anytime, upper=above), notes, None
         repeated = claim.kind == "reproduces" and not made.same_record and not made.differences.any()
-        sample = Sample(made.differences, se, df, made.same_record, scale, seed, repeated)
+        sample = Sample(made.differences, se, df, made.same_record, scale, seed, repeated, anytime)
         if sample.constant and not (sample.same_record or repeated):
             notes.append("differences do not vary")
         return sample, notes, None
@@ -266,7 +267,11 @@ def _alone(term: Term) -> Side:
 
 def _unpaired(comparison: Comparison) -> list[str]:
     alone = comparison.alone
-    return [f"left out, having no partner: seed{'s' * (len(alone) > 1)} {', '.join(map(str, alone))}"] if alone else []
+    if not alone:
+        return []
+    text = f"left out, having no partner: seed{'s' * (len(alone) > 1)} {span(alone)}"
+    grown = any(reading.arm.growth is not None for reading in comparison.readings())
+    return [f"{text}, added for other claims" if grown else text]
 
 
 def _measure_notes(comparison: Comparison, seeds: Sequence[int]) -> list[str]:

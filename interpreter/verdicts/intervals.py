@@ -1,4 +1,4 @@
-"""Intervals for the mean of the differences of one comparison: Student t, and BCa bootstrap from 50 replicates on."""
+"""Intervals for the mean of the differences of one comparison: Student t, BCa bootstrap from 50 on, or a confidence sequence."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
+
+from interpreter.check.anytime import half_width
 
 Floats = npt.NDArray[np.float64]
 
@@ -28,6 +30,7 @@ class Sample:
     `scale`: the largest of the numbers compared, which their differences are rounded relative to.
     `repeated`: the same was run twice, from equal seeds, and came out the same to the last digit each time. That is what a
     deterministic program does, no accident of the seeds, so an interval of no width is not a guess here.
+    `anytime`: how many differences there are was decided by looking at them, so that the interval has to hold for any number.
     """
 
     differences: Floats
@@ -37,6 +40,7 @@ class Sample:
     scale: float = 0.0
     seed: int = 0  # of the bootstrap
     repeated: bool = False
+    anytime: bool = False
     _cache: dict[float, tuple[float, float] | None] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -84,7 +88,7 @@ class Sample:
     @property
     def resampled(self) -> bool:
         """True when the interval is a bootstrap's."""
-        return self.n >= BOOTSTRAP_FROM and not self.constant and self.reference_se == 0
+        return self.n >= BOOTSTRAP_FROM and not self.constant and self.reference_se == 0 and not self.anytime
 
     @property
     def dz(self) -> float | None:
@@ -96,6 +100,7 @@ class Sample:
 
         None for one replicate, and for differences that do not vary: that n numbers are equal does not say that the
         next one is, and a width of zero would claim it. Only sides that are the same record are equal for certain.
+        None, too, for so few that an interval which may be looked at after each of them is the whole line.
         """
         if level not in self._cache:
             self._cache[level] = self._interval(level)
@@ -112,8 +117,15 @@ class Sample:
             found = bca(self.differences, level, self.seed)
             if found is not None:
                 return found
-        half = student(level, self.df) * self.se
-        return (self.mean - half, self.mean + half)
+        half = self._anytime(level) if self.anytime else student(level, self.df) * self.se
+        return (self.mean - half, self.mean + half) if math.isfinite(half) else None
+
+    def _anytime(self, level: float) -> float:
+        """Half the width at `level`, whatever the number of seeds; a reference that has a spread takes half of the error."""
+        if self.reference_se == 0:
+            return half_width(self.n, level) * self.sd
+        share = (1 + level) / 2
+        return half_width(self.n, share) * self.sd + student(share, self.reference_df) * self.reference_se
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +149,9 @@ class Bracket(Sample):
         sd = max(self.sd, above.sd)
         if self.n < 2 or sd == 0:
             return None
-        half = student(level, self.n - 1.0) * sd / math.sqrt(self.n)
-        return (self.mean - half, above.mean + half)
+        # Two sequences that may each be looked at after every seed share the error.
+        half = half_width(self.n, (1 + level) / 2) * sd if self.anytime else student(level, self.n - 1.0) * sd / math.sqrt(self.n)
+        return (self.mean - half, above.mean + half) if math.isfinite(half) else None
 
 
 @lru_cache(maxsize=1024)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from interpreter.plan.types import EntryPlan, Plan
 from interpreter.project import Project
 from interpreter.run.ledger import Ledger
 from interpreter.verdicts.compare import ALPHA, Answer, Question, answer_at, decide, seeds_to_settle
-from interpreter.verdicts.evidence import Points, shown
+from interpreter.verdicts.evidence import Comparable, Evidence, Points, shown
 from interpreter.verdicts.gather import Case, Gatherer
 from interpreter.verdicts.history import History
+from interpreter.verdicts.intervals import Sample
 from interpreter.verdicts.measures import Reader, read_measures
 from interpreter.verdicts.registration import Registration, registration, withdrawn
 from interpreter.verdicts.types import Judgement, Pair, Verdict
@@ -40,14 +41,18 @@ def _judge_entry(
     known = [registration(lines, entry, case.claim, case.first_difference) for case in cases]
     gone = withdrawn(lines, entry)
     verdicts: dict[int, Verdict] = {}
+    growing = [arm.growth for arm in entry.arms if arm.growth is not None]
+    alpha = min((growth.alpha for growth in growing), default=ALPHA)
     for registered in (True, False):
         family = [i for i, r in enumerate(known) if r.registered is registered and cases[i].claim.kind != "finishes"]
         questions = [_question(cases[i], judged=True) for i in family]
-        for i, answer in zip(family, decide(questions, len(family)), strict=True):
-            verdicts[i] = _verdict(cases[i], answer, len(family), known[i], gone)
+        answers = decide(questions, len(family), alpha, stepping=not growing) if family else []
+        shared = _Family(len(family), 1 - alpha / max(1, len(family)), stepping=not growing)
+        for i, answer in zip(family, answers, strict=True):
+            verdicts[i] = _verdict(cases[i], answer, shared, known[i], gone)
     for i, case in enumerate(cases):
         if i not in verdicts:  # counted, not estimated: there is no error to be shared
-            verdicts[i] = _verdict(case, Answer(1 - ALPHA, None, None, "undecided"), 1, known[i], gone)
+            verdicts[i] = _verdict(case, Answer(1 - ALPHA, None, None, "undecided"), _Family(1, 1 - ALPHA), known[i], gone)
     return Judgement(entry, read_measures(reader), tuple(verdicts[i] for i in range(len(cases))))
 
 
@@ -62,17 +67,27 @@ def _unfair(case: Case) -> str:
     return next((c.text for c in case.confounds if c.severity == "unfair" and not c.waived), "")
 
 
-def _verdict(case: Case, answer: Answer, family: int, known: Registration, gone: tuple[str, ...]) -> Verdict:
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """The claims that share an error: how many, the level they begin with, and whether deciding some changes that of others."""
+
+    size: int
+    level: float
+    stepping: bool = True
+
+
+def _verdict(case: Case, answer: Answer, family: _Family, known: Registration, gone: tuple[str, ...]) -> Verdict:
     claim, evidence = case.claim, case.evidence
     state, why = answer.state, ""
     if case.gate or _unfair(case):
         state, why = (case.gate, case.why) if case.gate else ("unfair", _unfair(case))
         # Shown all the same, at the level every claim of the family has to begin with.
-        answer = replace(answer_at(_question(case, judged=False), 1 - ALPHA / family), state=state)
+        answer = replace(answer_at(_question(case, judged=False), family.level), state=state)
     elif evidence is not None and evidence.single:
         state = "anecdotal"
     undecided = evidence is not None and state == "undecided" and not why and not case.favour
     settle = seeds_to_settle(claim, evidence, answer.level) if evidence is not None and undecided else None
+    over_seeds = [part for part in _parts(evidence) if isinstance(part, Sample) and not (part.same_record or part.repeated)]
     notes = case.notes + _each(case, answer)
     if gone:
         notes += (f"claims made for this entry and taken back since: {', '.join(gone)}",)
@@ -89,15 +104,22 @@ def _verdict(case: Case, answer: Answer, family: int, known: Registration, gone:
         pairs=pairs,
         p_better=_share_as_claimed(claim.relation, claim.margin, pairs),
         dz=one.dz if one is not None else None,
-        method=method(case, family),
-        family=family,
+        method=method(case, family.size, stepping=family.stepping),
+        family=family.size,
         registered=known.registered,
         registered_at=known.at,
         confounds=case.confounds,
         notes=notes,
         explanation=explain(case, state, answer, why, settle),
         seeds_to_settle=settle,
+        open=undecided and bool(over_seeds),
     )
+
+
+def _parts(evidence: Evidence | None) -> Sequence[Comparable]:
+    if isinstance(evidence, Points):
+        return evidence.parts
+    return () if evidence is None else (evidence,)
 
 
 def _each(case: Case, answer: Answer) -> tuple[str, ...]:

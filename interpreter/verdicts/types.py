@@ -76,6 +76,7 @@ class Verdict:
     notes: tuple[str, ...] = ()  # "reference taken as exact", "given one backbone", ...
     explanation: str = ""  # one sentence in words: what was found, which bound was missed
     seeds_to_settle: tuple[int, int] | None = None
+    open: bool = False  # undecided, and what more seeds can decide
 
 
 @dataclass(frozen=True, slots=True)

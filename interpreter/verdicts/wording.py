@@ -28,7 +28,7 @@ def explain(case: Case, state: str, answer: Answer, why: str, settle: tuple[int,
     if state == "anecdotal":
         return f"{found}: anecdotal, one replicate says nothing about the spread"
     if answer.lo is None or answer.hi is None:
-        return f"{found}: {state}, differences that do not vary give no spread to judge by"
+        return f"{found}: {state}, {_no_interval(one)}"
     if isinstance(evidence, Sample) and evidence.repeated:
         return f"{found}: {state}, run again it came out the same to the last digit"
     if evidence.same_record:
@@ -39,11 +39,31 @@ def explain(case: Case, state: str, answer: Answer, why: str, settle: tuple[int,
     if settle is not None:
         low, high = settle
         reason += f"; were there no difference, {low if low == high else f'{low} to {high}'} seeds would most likely settle it"
+    if state == "undecided":
+        reason += _room(case)
     return f"{found}: {state}, {reason}"
 
 
-def method(case: Case, family: int) -> str:
-    """How the interval was made."""
+def _no_interval(part: Comparable) -> str:
+    """Why there is none."""
+    if isinstance(part, Sample) and part.anytime and not part.constant:
+        return "too few seeds for an interval that may be looked at after each of them"
+    return "differences that do not vary give no spread to judge by"
+
+
+def _room(case: Case) -> str:
+    """Of seeds that are added until a claim is decided, whether there can be more; "" where none are added."""
+    arms = [reading.arm for comparison in case.comparisons for reading in comparison.readings() if reading.arm.growth]
+    if not arms:
+        return ""
+    tight = min(arms, key=lambda arm: arm.growth.max - arm.seeds if arm.growth else 0)
+    assert tight.growth is not None
+    left = tight.growth.max - tight.seeds
+    return f"; there may be {left} more seed{'s' * (left != 1)}" if left > 0 else "; the page allows no more seeds"
+
+
+def method(case: Case, family: int, *, stepping: bool = True) -> str:
+    """How the interval was made. `stepping`: the family's levels follow from what was decided, by Holm's procedure."""
     claim, evidence = case.claim, case.evidence
     if claim.kind == "finishes":
         return "counted"
@@ -56,7 +76,8 @@ def method(case: Case, family: int) -> str:
     if isinstance(evidence, Points):
         word = "intersection-union" if evidence.quantifier == "all" else "union-intersection"
         how += f", {evidence.quantifier} of {len(evidence.parts)} by {word}"
-    return how + (f", Holm-adjusted in a family of {family}" if family > 1 else "")
+    adjusted = "Holm-adjusted" if stepping else "its error shared equally"
+    return how + (f", {adjusted} in a family of {family}" if family > 1 else "")
 
 
 def number(value: float, step: float) -> str:
@@ -84,6 +105,8 @@ def _of_one(case: Case, part: Comparable) -> str:
         return "differences do not vary: no interval"
     kind = "paired" if case.comparisons[0].right.readings else "one-sample"
     test = "BCa bootstrap" if part.resampled else "Student t" if part.reference_se == 0 else "Welch t"
+    if part.anytime:
+        test = "confidence sequence (normal mixture, g = 1)"
     how = f"{kind} {test} over seeds"
     if isinstance(part, Bracket):
         how += ", from below less what a flat curve with the same noise has"

@@ -16,6 +16,7 @@ is not in this tree.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -81,7 +82,7 @@ class PageError(ExptError):
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = sorted(problems, key=Problem.order)
-        count = sum(p.severity is Severity.ERROR for p in self.problems)
+        count = len(errors_of(self.problems))
         super().__init__(f"{count} error{'s' * (count != 1)}")
 
 
@@ -122,7 +123,12 @@ class ReportError(ExptError):
 
 
 # Problems of the text itself: whatever else is said of the same word follows from them.
-_NO_VALUE = frozenset({"bad-number", "alias", "duplicate-key"})
+_NO_VALUE = frozenset({"bad-number", "alias", "duplicate-key", "syntax"})
+
+
+def errors_of(problems: Iterable[Problem]) -> list[Problem]:
+    """Those of `problems` that stop a page, without its warnings and notes."""
+    return [problem for problem in problems if problem.severity is Severity.ERROR]
 
 
 @dataclass(slots=True)
@@ -147,7 +153,7 @@ class Problems:
     @property
     def fatal(self) -> bool:
         """True when at least one is an error."""
-        return any(p.severity is Severity.ERROR for p in self.found)
+        return bool(errors_of(self.found))
 
     def raise_if_fatal(self) -> None:
         """Raise PageError with all of them when one is an error."""

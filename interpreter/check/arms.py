@@ -6,20 +6,22 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from interpreter.check.chains import Chains
+from interpreter.check.changes import apply, change
 from interpreter.check.elsewhere import combined_arm, imported_arm
 from interpreter.check.seeds import Seeds
 from interpreter.check.stages import Stages
-from interpreter.check.sweeps import Point, points, too_many
+from interpreter.check.sweeps import Point, points, too_many, unused
 from interpreter.check.trees import MAX_INSIDE
 from interpreter.check.types import CheckedArm, CheckedStage
 from interpreter.errors import Place, Problem, Problems, Severity
-from interpreter.source.nodes import Mapping, Node, Sequence
+from interpreter.source.nodes import Mapping, Node, Scalar, Sequence, place_of
 from interpreter.spec.grammar import ARM_FORMS, WrittenArm
-from interpreter.spec.names import ArmRef, did_you_mean
+from interpreter.spec.names import ArmRef, did_you_mean, misspelt, own_arm_ref
 from interpreter.spec.points import called, picks, unknown
 from interpreter.spec.typed import read, wrong_type
 
 MAX_TRIALS = 100_000  # of an entry: what is told before anything is written out
+MAX_BROKEN = 100  # points of a sweep that can't be read: these tell what is wrong with it
 Elsewhere = Callable[[ArmRef, Place], "list[CheckedArm] | None"]
 
 
@@ -41,6 +43,7 @@ class Arms:
         self.node, self.place, self.elsewhere = node, place, elsewhere
         self.seeds = Seeds(root, self.problems, seeds)
         self._found: dict[str, list[CheckedArm]] = {}
+        self._partly: set[str] = set()  # sweeps of which some points can't be read
         self._reading: list[str] = []
 
     def all(self) -> dict[str, CheckedArm]:
@@ -103,6 +106,11 @@ class Arms:
             self.problems.add(wrong_type(f"arm `{name}`", node, path, "a chain of stages: [stage, ...]"))
             return []
         kind = next((key for key in ("combine", "import") if key in node.items), "chain")
+        wrong, hint = misspelt(node.items, ARM_FORMS) if kind not in node.items else ("", "")
+        if wrong:
+            problem = Problem("unknown-key", f"there is no key `{wrong}` here", node.keys[wrong], path, got=wrong, hint=hint)
+            self.problems.add(problem)
+            return []
         form = read(ARM_FORMS[kind], node, self.problems, path)
         if kind == "combine":
             return combined_arm(form, name, node, place, self) if form is not None else []
@@ -113,13 +121,19 @@ class Arms:
     def _sweep(self, name: str, node: Mapping, place: Place, path: str, form: object) -> list[CheckedArm]:
         root, changes, chain = self.root, node.get("set"), node.get("chain")
         if isinstance(changes, Mapping):
-            root = self.stages.trees.change(root, changes, f"{path}.set")
+            root = change(self.stages.trees, root, changes, f"{path}.set", self.stages.page)
         swept = points(node, path, self.problems)
+        if isinstance(changes, Mapping):
+            unused(changes, swept or [], f"{path}.set", self.problems)
         if not isinstance(form, WrittenArm) or not isinstance(chain, Sequence) or swept is None:
-            if isinstance(chain, Sequence):  # its stages are read all the same, so that what is wrong in them is told
-                Chains(self, root, path).read(chain)
+            words = isinstance(chain, Sequence) and all(
+                isinstance(item, Scalar) and item.text == item.value for item in chain.items
+            )
+            if isinstance(chain, Sequence) and words:  # its stages are read all the same, so that what is wrong in them is told
+                list(Chains(self, root, path).read(chain))
             return []
         arms: list[CheckedArm] = []
+        broken = 0
         for point in swept:
             before = len(self.problems.found)
             changed = self._changed(root, point, path)
@@ -139,8 +153,11 @@ class Arms:
                 again = f"{self.entry_id}/{name}" if form.rerun else ""
                 stages = tuple(replace(stage, rerun=again) for stage in chained) if again else chained
                 arms.append(self._made(full, name, factors, stages, form.baseline, place, changed))
-            if len(swept) > 1 and any(p.severity is Severity.ERROR for p in self.problems.found[before:]):
-                break  # one point tells what is wrong with the sweep; a thousand would say it again
+            broken += not chains or any(p.severity is Severity.ERROR for p in self.problems.found[before:])
+            if len(swept) > 1 and (not chains or broken == MAX_BROKEN):
+                self._partly.add(name)
+            if broken == MAX_BROKEN:
+                break  # of a thousand, the others would say it again
         return arms
 
     def _made(
@@ -156,14 +173,48 @@ class Arms:
         node = root.get("seeds")
         read = self.seeds.of(node, [stage.name for stage in stages])
         where = node.place if node is not None else None
-        return CheckedArm(
-            full, self.entry_id, stages, baseline, read.of, read.levels, place, base, factors, where, read.growth
-        )  # fmt: skip
+        arm = CheckedArm(full, self.entry_id, stages, baseline, read.of, read.levels, place, base, factors, where, read.growth)
+        self._seeds_elsewhere(arm)
+        return arm
 
     def _changed(self, root: Mapping, point: Point, path: str) -> Mapping:
-        for dotted, value, place in point.changes:
-            root = self.stages.trees.change(root, Mapping(place, {dotted: value}, {dotted: place}), path)
-        return root
+        if not point.changes:
+            return root
+        values = {dotted: value for dotted, value, _ in point.changes}
+        keys = {dotted: place for dotted, _, place in point.changes}
+        return apply(self.stages.trees, root, Mapping(root.place, values, keys), path, self.stages.page)
+
+    def _seeds_elsewhere(self, arm: CheckedArm) -> None:
+        """Tell each start, and each choice of examples by scores, that needs another arm at seeds which that one has not."""
+        most = arm.grown(arm.growth.max) if arm.growth else arm  # later there is no page at hand to tell it on
+        for stage in arm.chain:
+            origin, seeds = stage.origin, most.seeds[stage.name]
+            needs = [(origin.entry, origin.arm, seeds, origin.place)] if origin.kind == "result" and origin.arm else []
+            for scores in stage.scores:
+                if scores.seed is None or stage.written is None:
+                    needs.append((scores.entry, scores.arm, seeds, scores.place))
+                else:
+                    said = place_of(stage.written, ("data", "subset", "scored_by", "seed"))
+                    needs.append((scores.entry, scores.arm, (scores.seed,), said))
+            for entry, name, needed, place in needs:
+                where = place if place is not None and place.file == self.stages.page.file else arm.place
+                ref = own_arm_ref(f"{entry}/{name}" if entry else name)
+                for other in (self.selected(ref, where) or ()) if ref is not None else ():
+                    self._seeds_of(other, needed, stage.name, arm, where)
+
+    def _seeds_of(self, other: CheckedArm, needed: tuple[int, ...], stage: str, arm: CheckedArm, place: Place) -> None:
+        whole = other.grown(other.growth.max) if other.growth else other  # one that it has not got yet is trained for this
+        for there in dict.fromkeys(whole.seeds.values()):
+            lacking = sorted(set(needed) - set(there)) if len(there) > 1 else []
+            if lacking:
+                got = str(lacking[0]) if len(lacking) == 1 else f"{lacking[0]} to {lacking[-1]}"
+                text = f"`{stage}` needs arm `{other.name}` of {other.entry_id} at seed{'s' * (len(lacking) > 1)} {got}"
+                text += f", and it has {'none of them' if len(lacking) > 1 else 'none'}"
+                hint = f"take seeds that `{other.name}` has, or plan more of it"
+                if arm.seeds_place is not None and len(needed) > 1:
+                    hint = f"`seeds` asks for {'them' if len(lacking) > 1 else 'it'} (line {arm.seeds_place.line}): {hint}"
+                expected = f"seeds {there[0]} to {there[-1]}"
+                self.problems.add(Problem("missing-seed", text, place, f"arms.{arm.base}", expected, got, hint))
 
     def selected(self, ref: ArmRef, place: Place) -> list[CheckedArm] | None:
         """The arms that `ref` names, of this entry or another; None with what is wrong."""
@@ -173,7 +224,10 @@ class Arms:
             text, hint = f"there is no arm `{ref.arm}`", did_you_mean(ref.arm, self.names())
             self.problems.add(Problem("unknown-arm", text, place, got=ref.arm, hint=hint))
             return None
-        return select(self.named(ref.arm, place), ref.point, ref.arm, place, self.problems)
+        found = self.named(ref.arm, place)
+        if ref.arm in self._partly:
+            return None  # what is wrong with its points is told there, and nothing can be said of all of them
+        return select(found, ref.point, ref.arm, place, self.problems)
 
 
 def select(arms: list[CheckedArm], point: str, name: str, place: Place, problems: Problems) -> list[CheckedArm] | None:

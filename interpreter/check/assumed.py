@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from interpreter.check.trees import ROOTS, STAGE_PARTS, Trees
+from interpreter.check.changes import ROOTS
+from interpreter.check.trees import Trees, kind_at
 from interpreter.errors import Problem, Problems
 from interpreter.source.nodes import Mapping, Node, Scalar, Sequence
 from interpreter.spec.names import did_you_mean
-from interpreter.spec.page import KINDS, PageText
+from interpreter.spec.page import PageText
 
 
 def check_assumed(node: Mapping, root: Mapping, trees: Trees, page: PageText, problems: Problems) -> None:
@@ -21,7 +22,7 @@ def _follow(item: Scalar, root: Mapping, trees: Trees, page: PageText, problems:
     steps, here = item.text.split("."), root
     at: Node = here
     for depth, step in enumerate(steps):
-        plural = _kind_at(steps[:depth])
+        plural = kind_at(steps[:depth])
         if plural is not None and not isinstance(at, Sequence):
             at = trees.component(plural, at, root, page) or at
         if not isinstance(at, Mapping) or step not in at.items:
@@ -31,10 +32,3 @@ def _follow(item: Scalar, root: Mapping, trees: Trees, page: PageText, problems:
             problems.add(Problem("unknown-path", text, item.place, "assumed", got=item.text, hint=hint))
             return
         at = at.items[step]
-
-
-def _kind_at(steps: list[str]) -> str | None:
-    """The kind of component that stands at a path, or None: `stages.tune.model` is of "models"."""
-    if len(steps) == 2 and steps[0] in KINDS:
-        return steps[0]
-    return STAGE_PARTS.get(steps[2]) if len(steps) == 3 and steps[0] == "stages" else None

@@ -10,8 +10,8 @@ from interpreter.check.fitting import start_misfit
 from interpreter.check.sweeps import MAX_POINTS, too_many
 from interpreter.check.types import CheckedArm, CheckedStage
 from interpreter.errors import Place, Problem
-from interpreter.source.nodes import Mapping, Node, Scalar, Sequence, kind_of
-from interpreter.spec.names import ArmRef, did_you_mean, own_arm_ref, result_ref
+from interpreter.source.nodes import Mapping, Node, Scalar, Sequence, kind_of, place_of
+from interpreter.spec.names import ArmRef, did_you_mean, own_arm_ref, result_ref, wrong_checkpoint
 
 if TYPE_CHECKING:
     from interpreter.check.arms import Arms
@@ -55,9 +55,13 @@ class Chains:
             if not isinstance(item, Scalar) or item.text not in known.items:
                 got = item.text if isinstance(item, Scalar) else kind_of(item)
                 later = isinstance(item, Scalar) and (ref := result_ref(item.text)) is not None and ref.arm
-                text = "a chain may only begin with an earlier result" if later else f"there is no stage `{got}`"
-                hint = "put it first" if later else did_you_mean(got, known.items)
-                self.problems.add(Problem("unknown-stage", text, item.place, self.path, got=got, hint=hint))
+                wrong, hint = wrong_checkpoint(got)
+                code = "bad-reference" if wrong else "unknown-stage"
+                text = f"there is no checkpoint `{wrong}`" if wrong else f"there is no stage `{got}`"
+                if later:
+                    text, hint = "a chain may only begin with an earlier result", "put it first"
+                hint = hint or did_you_mean(got, known.items)
+                self.problems.add(Problem(code, text, item.place, self.path, got=wrong or got, hint=hint))
                 whole = False
                 continue
             stage = self.arms.stages.stage(item.text, known.items[item.text], self.root)
@@ -134,17 +138,18 @@ class Chains:
             self.problems.add(Problem("bad-name", text, stage.place, f"stages.{stage.name}", hint=hint))
         if stage.kind == "probe":
             assert fitted.schedule is not None
+            at = _written(stage, place, "at")
             if stage.at_range is not None and stage.at_range.count(fitted.schedule.epochs) > MAX_POINTS:
                 text = f"a probe looks at {MAX_POINTS:,} checkpoints at most"
-                self.problems.add(Problem("sweep-too-large", text, place, f"stages.{stage.name}.at", hint="a larger `every`"))
+                self.problems.add(Problem("sweep-too-large", text, at, f"stages.{stage.name}.at", hint="a larger `every`"))
                 return stage
             rules = stage.at_range.rules(fitted.schedule.epochs) if stage.at_range is not None else stage.at
             if not rules:
                 text = f"these are no epochs of `{fitted.name}`, which has {fitted.schedule.epochs}"
-                self.problems.add(Problem("unkept-checkpoint", text, place, f"stages.{stage.name}.at"))
+                self.problems.add(Problem("unkept-checkpoint", text, at, f"stages.{stage.name}.at"))
             told = len(self.problems.found)
-            for rule in rules:
-                self._kept(rule, fitted, place)
+            for index, rule in enumerate(rules):
+                self._kept(rule, fitted, at if stage.at_range is not None else _written(stage, at, "at", index))
                 if len(self.problems.found) > told:
                     break  # one checkpoint that isn't kept tells what is wrong with a range of them
             stage = replace(stage, at=tuple(rules), model=fitted.model, model_name=fitted.model_name, model_place=stage.place)
@@ -156,7 +161,7 @@ class Chains:
             text = f"`{stage.name}` scores by the probability of the true class, and `{measured.name}` predicts numbers"
             self.problems.add(Problem("objective-misfit", text, place, self.path, hint="score after a fit over classes"))
         self._same_classes(stage, measured, place)
-        self._kept(rule, fitted, place)
+        self._kept(rule, fitted, _written(stage, place, "checkpoint"))
         return replace(stage, checkpoint=rule)
 
     def _started(self, stage: CheckedStage, fits: list[CheckedStage], place: Place) -> CheckedStage:
@@ -248,6 +253,12 @@ class Chains:
 
 
 _DOES = {"evaluate": "evaluates", "probe": "probes", "score": "scores by"}
+
+
+def _written(stage: CheckedStage, place: Place, *loc: str | int) -> Place:
+    """Where what `loc` leads to is written in `stage`; `place` where it isn't."""
+    node = stage.written.get(str(loc[0])) if stage.written is not None else None
+    return place_of(node, loc[1:]) if node is not None else place
 
 
 def _count(fit: CheckedStage) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Mapping as MappingType
 
 from interpreter.check.anytime import fewest, half_width
 from interpreter.check.power import power
 from interpreter.check.types import CheckedArm, Growth
-from interpreter.errors import Place, Problem, Problems, Severity
-from interpreter.source.nodes import Mapping
+from interpreter.errors import Place, Problem, Problems, Severity, errors_of
+from interpreter.source.nodes import Mapping, Scalar, Sequence
 from interpreter.spec.claims import Claim
 from interpreter.spec.entry import Entry
 from interpreter.spec.views import Chart, Table
@@ -22,6 +23,7 @@ def design_notes(node: Mapping, entry: Entry, arms: MappingType[str, CheckedArm]
         return
     _seeds(node, entry, arms, problems)
     _rates(node, entry, arms, problems)
+    _idle(node, problems)
     _unused(node, entry, arms, problems)
 
 
@@ -37,6 +39,8 @@ def _seeds(node: Mapping, entry: Entry, arms: MappingType[str, CheckedArm], prob
     counts = {claim.name: n for claim in claims if (n := _replicates(claim, arms)) is not None}
     if not counts:
         return
+    if any(problem.path.partition(".")[0] == "seeds" for problem in errors_of(problems.found)):
+        return  # seeds that can't be read stand for one
     n, family = min(counts.values()), _family(entry)
     weakest = next(name for name, count in counts.items() if count == n)
     if n == 1:
@@ -102,6 +106,37 @@ def _rates(node: Mapping, entry: Entry, arms: MappingType[str, CheckedArm], prob
             text = f"`{stage.name}` has batches of {sizes}, and the same rate of {mine.peak_lr():g}"
             hint = "`lr: {base: ..., per: ...}` scales it; or allow it: {rule: unscaled-rate, why: ...}"
             problems.add(Problem("unscaled-rate", text, arm.place, f"arms.{arm.base}", hint=hint, severity=Severity.WARNING))
+
+
+def _idle(node: Mapping, problems: Problems) -> None:
+    """Changes below a stage that the arm's own chain hasn't got: nobody reads them."""
+    below, stages = node.get("arms"), node.get("stages")
+    known = stages.items if isinstance(stages, Mapping) else {}
+    for base, arm in below.items.items() if isinstance(below, Mapping) else ():
+        chain = arm.get("chain") if isinstance(arm, Mapping) else None
+        if not isinstance(arm, Mapping) or not isinstance(chain, Sequence):
+            continue
+        own = {item.text for item in chain.items if isinstance(item, Scalar)} & set(known)
+        for key, dotted, place in _changes(arm):
+            steps = dotted.split(".")
+            if steps[0] != "stages" or len(steps) < 2 or steps[1] in own or steps[1] not in known:
+                continue
+            text, hint = (
+                f"`{dotted}` has no effect: `{steps[1]}` is no stage of this chain",
+                f"its own are: {', '.join(sorted(own))}",
+            )
+            path = f"arms.{base}.{key}"
+            problems.add(Problem("no-effect", text, place, path, got=dotted, hint=hint, severity=Severity.WARNING))
+
+
+def _changes(arm: Mapping) -> Iterator[tuple[str, str, Place]]:
+    """Each path that an arm changes: under which key, and where it is written."""
+    for key in ("set", "vary", "zip", "one_at_a_time", "points"):
+        below = arm.get(key)
+        members = [below] if key != "points" else below.items.values() if isinstance(below, Mapping) else ()
+        for member in members:
+            if isinstance(member, Mapping):
+                yield from ((key, dotted, place) for dotted, place in member.keys.items())
 
 
 def _replicates(claim: Claim, arms: MappingType[str, CheckedArm]) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping as MappingType
 from typing import TYPE_CHECKING
@@ -117,7 +118,7 @@ def _files(form: Import, name: str, node: Mapping, arms: Arms) -> dict[int, tupl
     files: dict[int, tuple[str, ImportFacts]] = {}
     wrong = False
     for seed, file in form.files.items():
-        here = root is not None and (root / file).exists()
+        here = root is not None and os.path.exists(root / file)  # pathlib's raises for a name too long for a file
         facts = look(root / file, form) if root is not None else unseen(file, form)
         step = "import" if seed is None else ("import", str(seed))
         where = place_of(node, (step,) if isinstance(step, str) else step)

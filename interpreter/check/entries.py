@@ -5,15 +5,14 @@ from __future__ import annotations
 import bisect
 import itertools
 import re
-from collections.abc import Iterator
 from collections.abc import Mapping as MappingType
 
 from interpreter.check.claims import Claims
 from interpreter.check.design import design_notes
-from interpreter.check.metrics import measure_of
-from interpreter.check.robustness import fitted_line
+from interpreter.check.measures import read_measures
+from interpreter.check.references import read_references
 from interpreter.check.sides import Scope, Select
-from interpreter.check.types import CheckedArm
+from interpreter.check.types import CheckedArm, CheckedStage
 from interpreter.check.views import read_charts, read_tables
 from interpreter.check.waivers import waivers
 from interpreter.errors import Place, Problem, Problems, Severity
@@ -21,22 +20,21 @@ from interpreter.source.nodes import Mapping, Node, Scalar, Sequence, lines_of, 
 from interpreter.spec.entry import Entry, Outcome, Update
 from interpreter.spec.grammar import WrittenOutcome, WrittenUpdate
 from interpreter.spec.library import Library
-from interpreter.spec.measures import Measure, Reference
-from interpreter.spec.names import DATE, NAME, did_you_mean, is_day
-from interpreter.spec.page import PageText, check_names
+from interpreter.spec.measures import Reference
+from interpreter.spec.names import DATE, NAME, did_you_mean, is_day, nearest
+from interpreter.spec.page import PageText
 from interpreter.spec.typed import read, wrong_type
 
-_REFERENCE_FACTS = ("source", "split", "data", "n", "sd")
-_PLACEHOLDER = re.compile(r"\{\{\s*(?P<kind>\w+)\.(?P<rest>[^}]*?)\s*\}\}")
+_PLACEHOLDER = re.compile(r"\{\{\s*((?P<kind>\w+)\.(?P<rest>[^}]*?)|.*?)\s*\}\}", re.S)
 _LINK = re.compile(rf"\]\((?P<date>{DATE.pattern})/(?P<entry>[a-z][a-z0-9_-]*)\)")
 STATES = ("supported", "equivalent", "contradicted", "undecided", "anecdotal", "unfair", "incomplete")
 
 
 class Entries:
-    """Reads the entries of one page, less their arms."""
+    """Reads the entries of one page, less their arms. `whole`: at full scale, not in a profile or with other seeds."""
 
-    def __init__(self, library: Library, page: PageText, problems: Problems) -> None:
-        self.library, self.page, self.problems = library, page, problems
+    def __init__(self, library: Library, page: PageText, problems: Problems, *, whole: bool = True) -> None:
+        self.library, self.page, self.problems, self.whole = library, page, problems, whole
         rows = lines_of(page.text)
         ends = itertools.accumulate(len(row) + 1 for row in rows) if "\r" not in page.text else ()
         self._starts = [0, *ends]  # where each line begins; only the first, where lines have other ends than usual
@@ -45,9 +43,9 @@ class Entries:
         self, name: str, node: Mapping, place: Place, arms: MappingType[str, CheckedArm], names: list[str], select: Select
     ) -> Entry:
         """Entry `name`, typed; what is wrong goes to `problems`."""
-        measures = dict(self._measures(node, arms))
-        references = self._references(node.get("references"))
-        scope = Scope(arms, tuple(names), measures, references, select)
+        readings = read_measures(node.get("measures"), arms, self.whole, self.problems)
+        references = self._references(node, arms, names)
+        scope = Scope(arms, tuple(names), readings.of, references, select, readings.wrong, self.whole)
         claims = Claims(scope, self.problems).all(node.get("expect"))
         charts = read_charts(node, scope, claims, self.problems)
         notebook = self._text(node, "notebook")
@@ -64,7 +62,7 @@ class Entries:
             question=self._text(node, "question"),
             notes=self._text(node, "notes"),
             assumed=self._assumed(node.get("assumed")),
-            measures=measures,
+            measures=readings.of,
             references=references,
             claims=claims,
             waivers=waivers(node.get("allow"), self.problems),
@@ -96,72 +94,12 @@ class Entries:
             self.problems.add(Problem("bad-date", f"`{key}` must be a day", node.items[key].place, key, "YYYY-MM-DD", text))
         return text
 
-    def _measures(self, node: Mapping, arms: MappingType[str, CheckedArm]) -> Iterator[tuple[str, Measure]]:
-        """The measures; each must exist in at least one arm, and `at` name a measure that reads for itself."""
-        below = node.get("measures")
-        if below is None:
-            return
-        if not isinstance(below, Mapping):
-            self.problems.add(wrong_type("`measures`", below, "measures", "a mapping of names"))
-            return
-        check_names(below, "measures", self.problems)
-        made: dict[str, Measure] = {}
-        for name, item in below.items.items():
-            if not isinstance(item, Mapping):
-                self.problems.add(wrong_type(f"`{name}`", item, f"measures.{name}", "a mapping"))
-                continue
-            measure = read(Measure, item, self.problems, f"measures.{name}")
-            if measure is not None:
-                made[name] = measure
-                yield name, measure
-        for name, measure in made.items():
-            item = below.items[name]
-            whys = [measure_of(arm, measure) for arm in arms.values()]
-            if whys and all(whys):
-                place = place_of(item, ("metric",))
-                self.problems.add(Problem("unknown-metric", whys[0], place, f"measures.{name}.metric", got=measure.metric or ""))
-            if measure.effective_robustness is not None and isinstance(item, Mapping):
-                fitted_line(measure.effective_robustness, item, f"measures.{name}", arms, self.problems)
-            if measure.at is not None:
-                self._at(name, measure.at, made, place_of(item, ("at",)))
-
-    def _at(self, name: str, at: str, made: MappingType[str, Measure], place: Place) -> None:
-        other = made.get(at)
-        if other is None:
-            hint = did_you_mean(at, [m for m in made if m != name])
-            self.problems.add(
-                Problem("unknown-measure", f"there is no measure `{at}`", place, f"measures.{name}.at", got=at, hint=hint)
-            )
-        elif other.at is not None:
-            self.problems.add(
-                Problem("bad-value", f"`{at}` reads at another measure's epoch itself", place, f"measures.{name}.at")
-            )
-        elif other.metric is None or other.read in ("auc", "epochs_to"):
-            self.problems.add(Problem("bad-value", f"`{at}` chooses no epoch", place, f"measures.{name}.at"))
-
-    def _references(self, node: Node | None) -> dict[str, Reference]:
-        if node is None:
-            return {}
-        if not isinstance(node, Mapping):
-            self.problems.add(wrong_type("`references`", node, "references", "a mapping of names"))
-            return {}
-        found = {}
-        for name, item in node.items.items():
-            path = f"references.{name}"
-            if not isinstance(item, Mapping):
-                self.problems.add(wrong_type(f"`{name}`", item, path, "a mapping: {measure: value, source: where from}"))
-                continue
-            values = {k: v for k, v in item.items.items() if k not in _REFERENCE_FACTS}
-            numbers = {}
-            for key, value in values.items():
-                if isinstance(value, Scalar) and type(value.value) in (int, float):
-                    numbers[key] = float(value.value)  # type: ignore[arg-type]
-                else:
-                    self.problems.add(wrong_type(f"`{key}`", value, f"{path}.{key}", "a number"))
-            made = read(Reference, item.without(*values), self.problems, path, {"values": numbers})
-            if made is not None:
-                found[name] = made
-        return found
+    def _references(self, node: Mapping, arms: MappingType[str, CheckedArm], names: list[str]) -> dict[str, Reference]:
+        below = node.get("references")
+        found = [stage for arm in arms.values() for stage in arm.chain] if below is not None else []
+        data = {*self.page.components["datasets"], *(word for stage in found for word in _data_words(stage))}
+        measures, stages = _keys(node.get("measures")), {stage.name for stage in found}
+        return read_references(below, names, measures, stages, data, self.problems)
 
     def _concludes(self, node: Node | None, claims: list[str]) -> dict[str, str]:
         if node is None:
@@ -176,8 +114,8 @@ class Entries:
                 self.problems.add(Problem("unknown-claim", text, node.keys[name], "concludes", got=name, hint=hint))
             word = state.text if isinstance(state, Scalar) else ""
             if word not in STATES:
-                text = f"`{word}` is no state of a claim"
-                self.problems.add(Problem("bad-value", text, state.place, f"concludes.{name}", ", ".join(STATES), word))
+                text, hint = f"`{word}` is no state of a claim", nearest(word, STATES)
+                self.problems.add(Problem("bad-value", text, state.place, f"concludes.{name}", ", ".join(STATES), word, hint))
             found[name] = word
         return found
 
@@ -234,8 +172,8 @@ class Entries:
             place = below.items["stage"].place
             self.problems.add(Problem("unknown-stage", text, place, "outcome.stage", got=said.stage, hint=hint))
         see = [said.see] if isinstance(said.see, str) else said.see or []
-        for text in see:
-            self._entry(text, below.items["see"].place, "outcome.see")
+        for index, text in enumerate(see):
+            self._entry(text, place_of(below, ("see",) if isinstance(said.see, str) else ("see", index)), "outcome.see")
         return Outcome(said.status, said.stage or "", said.error or "", said.cause or "", tuple(see))
 
     def _entry(self, text: str, place: Place, path: str, until: str = "") -> None:
@@ -257,6 +195,11 @@ class Entries:
         below = node.get("conclusion")
         for found in _PLACEHOLDER.finditer(entry.conclusion) if below is not None else ():
             assert below is not None
+            if found["kind"] is None:
+                text, place = f"`{found[0]}` can't be filled in", self._within(below.place, found[0])
+                expected = "{{ verdict.CLAIM }} or {{ measure.ARM.MEASURE }}"
+                self.problems.add(Problem("bad-value", text, place, "conclusion", expected))
+                continue
             kind, rest = found["kind"], found["rest"].strip()
             arm, _, measure = rest.rpartition(".")
             code, known = "", _keys(node.get("expect"))
@@ -293,6 +236,11 @@ class Entries:
             line = bisect.bisect_right(starts, at)
             return Place(place.file, line, at - starts[line - 1] + 1, len(text))
         return place
+
+
+def _data_words(stage: CheckedStage) -> tuple[str, str, str]:
+    """The words by which a reference may be of the data of `stage`."""
+    return stage.data_name, getattr(stage.data, "type", ""), str(getattr(stage.data, "source", ""))
 
 
 def _keys(node: Node | None) -> list[str]:

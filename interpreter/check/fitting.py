@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from interpreter.check.types import CheckedStage
+from collections.abc import Iterable
+
+from interpreter.check.thaws import needs_monitor, thaw_problems
+from interpreter.check.types import CheckedStage, Lack
 from interpreter.errors import Problem, Problems, Severity
 from interpreter.source.nodes import Mapping, Scalar, Sequence, place_of
+from interpreter.spec.components.schedules import Plateau
 from interpreter.spec.metrics import METRICS
 from interpreter.spec.names import did_you_mean
 
@@ -16,8 +20,9 @@ def fits_together(stage: CheckedStage, node: Mapping, path: str, problems: Probl
     if why := stage.objective.misfit(stage.data):
         place = node.items[stage.kind].place
         problems.add(Problem("objective-misfit", f"the objective {why}", place, f"{path}.{stage.kind}"))
-    for doubt in stage.data.doubts():
-        place = node.items["data"].place
+    place = node.items["data"].place
+    told = any(problem.code == "doubtful-data" and problem.place == place for problem in problems.found)
+    for doubt in () if told else stage.data.doubts():  # of a sweep's points, the first tells for all
         problems.add(Problem("doubtful-data", doubt.text, place, f"{path}.data", hint=doubt.hint, severity=Severity.NOTE))
     if "train" not in facts.splits:
         text = "this dataset has no training split"
@@ -50,8 +55,13 @@ def fits_together(stage: CheckedStage, node: Mapping, path: str, problems: Probl
         _chosen(stage, node, stage.keep.best, "the best checkpoint can't be chosen by", "keep.best", path, problems)
     elif stage.pick is not None:
         _chosen(stage, node, stage.pick.best, "the probe can't be picked by", "pick.best", path, problems)
-    if stage.thaw is not None and stage.thaw.patience is not None:
-        _chosen(stage, node, stage.thaw.monitor, "patience can't watch", "thaw.monitor", path, problems)
+    if stage.thaw is not None:
+        if needs_monitor(stage.thaw):
+            _chosen(stage, node, stage.thaw.monitor, "phases can't be watched by", "thaw.monitor", path, problems)
+        thaw_problems(stage, node, path, problems)
+    if stage.schedule is not None and isinstance(stage.schedule.lr_schedule, Plateau):
+        watched, key = stage.schedule.lr_schedule.monitor, "schedule.lr_schedule.monitor"
+        _chosen(stage, node, watched, "a plateau can't watch", key, path, problems)
     asked = node.get("metrics")
     for item in asked.items if isinstance(asked, Sequence) else ():
         if isinstance(item, Scalar) and item.text not in stage.objective.logged():
@@ -82,25 +92,28 @@ def evaluated_metrics(asked: list[str] | None, node: Mapping, path: str, problem
 
 
 def _chosen(stage: CheckedStage, node: Mapping, metric: str, what: str, key: str, path: str, problems: Problems) -> None:
-    problem = metric_problem(stage, *metric.split("/", 1)) if "/" in metric else "write split/name"
+    problem = metric_problem(stage, *metric.split("/", 1)) if "/" in metric else Lack("write split/name")
     if problem:
         _unmeasured(stage, node, f"{what} `{metric}`", problem, key, path, problems)
 
 
-def _unmeasured(stage: CheckedStage, node: Mapping, what: str, why: str, key: str, path: str, problems: Problems) -> None:
-    place = place_of(node, tuple(key.split(".")))
-    problems.add(Problem("unknown-metric", f"{what}: {why}", place, f"{path}.{key}"))
+def _unmeasured(stage: CheckedStage, node: Mapping, what: str, lack: Lack, key: str, path: str, problems: Problems) -> None:
+    of = stage.written if stage.written is not None and key.startswith("schedule.") else node  # a schedule is named, as a rule
+    place = place_of(of, tuple(key.split(".")))
+    problems.add(Problem("unknown-metric", f"{what}: {lack.why}", place, f"{path}.{key}", hint=lack.hint))
 
 
-def metric_problem(stage: CheckedStage, split: str, metric: str) -> str:
-    """Why a fit or probe logs no metric `split/metric`, with a hint; "" when it does."""
+def metric_problem(stage: CheckedStage, split: str, metric: str, more: Iterable[str] = ()) -> Lack | None:
+    """Why a fit or probe logs no metric `split/metric`, None when it does. `more`: what else could stand for the split."""
     assert stage.objective is not None and stage.data is not None
     splits = [split for split in stage.data.facts().splits if split != "test"]
     if split not in splits:
-        return f"a {stage.kind} measures {' and '.join(f'`{s}`' for s in splits)}; {did_you_mean(split, splits)}"
+        measured = " and ".join(f"`{s}`" for s in splits)
+        why = f"a {stage.kind} measures {measured}" if splits else f"the dataset of `{stage.name}` has nothing that is measured"
+        return Lack(why, did_you_mean(split, [*splits, *more]) if splits or more else "")
     if metric not in stage.objective.logged():
-        return f"`{split}` has no metric `{metric}`; {did_you_mean(metric, stage.objective.logged())}"
-    return ""
+        return Lack(f"`{split}` has no metric `{metric}`", did_you_mean(metric, stage.objective.logged()))
+    return None
 
 
 def start_misfit(stage: CheckedStage, before: CheckedStage) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from typing import Literal
 from interpreter.check.types import Origin
 from interpreter.errors import Place, Problem, Problems
 from interpreter.source.nodes import Mapping, Node
-from interpreter.spec.names import ResultRef, result_ref
+from interpreter.spec.names import ResultRef, result_ref, wrong_checkpoint
 from interpreter.spec.page import PageText
 from interpreter.spec.stages import Start
 
@@ -48,7 +48,9 @@ class Origins:
         ref = result_ref(text)
         if ref is None:
             expected = "stage@best, arm[point].stage@last or DATE/entry/arm.stage@best"
-            self.problems.add(Problem("bad-reference", "this names no checkpoint", place, path, expected, text))
+            wrong, hint = wrong_checkpoint(text)
+            told = f"there is no checkpoint `{wrong}`" if wrong else "this names no checkpoint"
+            self.problems.add(Problem("bad-reference", told, place, path, expected, wrong or text, hint))
             return None
         if ref.date > self.page.date:
             self.problems.add(later(text, ref.date, self.page.date, place, path))

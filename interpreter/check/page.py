@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
 from interpreter.check.arms import Arms
 from interpreter.check.assumed import check_assumed
 from interpreter.check.entries import Entries
@@ -10,18 +15,34 @@ from interpreter.check.stages import Stages
 from interpreter.check.trees import Trees
 from interpreter.check.types import CheckedArm, CheckedEntry, CheckedPage
 from interpreter.errors import Place, Problem, Problems, Severity
-from interpreter.source.nodes import Mapping, Scalar
+from interpreter.source.nodes import Mapping, Node, Scalar, walk
 from interpreter.spec.library import Library
 from interpreter.spec.names import ArmRef, did_you_mean
 from interpreter.spec.page import KINDS, PageText, is_note
 
 
-def check_page(library: Library, page: PageText, profile: str = "", seeds: int | None = None) -> CheckedPage:
+def check_page(
+    library: Library, page: PageText, profile: str = "", seeds: int | None = None, *, others: bool = True
+) -> CheckedPage:
     """`page` with every name resolved, at `profile`, with `seeds` seeds instead of those written.
 
+    With `others`, what is wrong with its other profiles is told too.
     Raises: PageError with all problems when one is an error.
     """
-    return Checker(library, profile, seeds).page(page)
+    with _uncollected():
+        return Checker(library, profile, seeds).page(page, others)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without looks for garbage in between: what a check makes is kept until it ends, and they take a third of its time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class Checker:
@@ -34,12 +55,14 @@ class Checker:
         self._arms: dict[str, Arms] = {}
         self._stages: dict[str, Stages] = {}
 
-    def page(self, page: PageText) -> CheckedPage:
+    def page(self, page: PageText, others: bool) -> CheckedPage:
         """The whole page. Raises: PageError."""
         for problem in [*page.problems.found, *self.library.duplicates(page)]:
             self.problems.add(problem)
         self._components(page)
         entries = [self._entry(page, name, node) for name, node in page.entries.items()]
+        if others:
+            self._profiles(page)
         self.problems.raise_if_fatal()
         reached = {f"{arm.entry_id}/{arm.name}": arm for arms in self._arms.values() for arm in arms.found()}
         return CheckedPage(page, self.profile, tuple(entries), tuple(sorted(self.problems.found, key=Problem.order)), reached)
@@ -83,11 +106,12 @@ class Checker:
                 return named
             return [(arm.name, arm) for arm in found]
 
-        entry = Entries(self.library, page, self.problems).read(name, node, entries.keys[name], own, arms.names(), select)
-        self._profiles(arms, node)
+        whole = not self.profile and self.seeds is None
+        reader = Entries(self.library, page, self.problems, whole=whole)
+        entry = reader.read(name, node, entries.keys[name], own, arms.names(), select)
         # What a notebook does not tell is of the full scale: a profile may have put another dataset in its place.
-        whole = self.trees.root(page, node, "", required=False) if self.profile else arms.root
-        check_assumed(node, whole, self.trees, page, self.problems)
+        root = self.trees.root(page, node, "", required=False) if self.profile else arms.root
+        check_assumed(node, root, self.trees, page, self.problems)
         for what, arm in {w: a for a in own.values() for s in a.chain for w in s.unbuilt}.items():
             place = arms.stages.unbuilt.get(what, arm.place)
             where = place if place.file == page.file else arm.place
@@ -114,12 +138,25 @@ class Checker:
             )
         return self._arms[entry_id]
 
-    def _profiles(self, arms: Arms, node: Mapping) -> None:
-        """Paths of the profiles that are not applied now lead somewhere too."""
-        profiles = node.get("profiles")
-        for name, changes in profiles.items.items() if isinstance(profiles, Mapping) else ():
-            if name != self.profile:
-                self.trees.change(arms.root, changes, f"profiles.{name}")
+    def _profiles(self, page: PageText) -> None:
+        """Read each entry at its profiles that are not applied now, and tell what is wrong only there.
+
+        Warnings and notes are left out: a smaller version is small on purpose.
+        """
+        told = {(problem.code, problem.place) for problem in self.problems.found}
+        at: dict[str, Checker] = {}
+        for entry, node in page.entries.items():
+            profiles = node.get("profiles")
+            for name, changes in profiles.items.items() if isinstance(profiles, Mapping) and not is_note(node) else ():
+                if name == self.profile:
+                    continue
+                assert isinstance(profiles, Mapping)
+                small = at.setdefault(name, Checker(self.library, name, None))
+                before = len(small.problems.found)
+                small._entry(page, entry, node)
+                for problem in small.problems.found[before:]:
+                    if problem.severity is Severity.ERROR and (problem.code, problem.place) not in told:
+                        self.problems.add(_of_profile(problem, name, changes, profiles.keys[name]))
 
     def _unused_stages(self, arms: Arms, own: dict[str, CheckedArm]) -> None:
         """Stages that no arm names are read too, so that what is wrong in them is told."""
@@ -149,10 +186,21 @@ class Checker:
         known = list(profiles.items) if isinstance(profiles, Mapping) else []
         if self.profile and self.profile not in known and not is_note(found[1]):
             text = f"`{ref.date}/{ref.entry}` has no profile `{self.profile}`, and a profile carries through references"
-            hint = did_you_mean(self.profile, known) if known else "give that entry one, be it empty: {laptop: {}}"
+            hint = did_you_mean(self.profile, known) if known else f"give that entry one, be it empty: {{{self.profile}: {{}}}}"
             self.problems.add(Problem("unknown-profile", text, place, got=str(ref), hint=hint))
             return None
         return self._arms_of(found[0], ref.entry, found[1]).selected(ArmRef("", "", ref.arm, ref.point), place)
+
+
+def _of_profile(problem: Problem, name: str, changes: Node, place: Place) -> Problem:
+    """A problem of the profile `name`, which `changes` make and which begins at `place`, told where these are written."""
+    below = list(walk(changes))
+    written = {node.place for _, node in below}.union(*(node.keys.values() for _, node in below if isinstance(node, Mapping)))
+    if problem.place is None or problem.place in written:
+        return problem
+    where = f"line {problem.place.line}" if problem.place.file == place.file else str(problem.place)
+    message = f"with the profile `{name}`, {where}: {problem.message}"
+    return replace(problem, message=message, place=place, path=f"profiles.{name}")
 
 
 def _later(ref: ArmRef, own: str, place: Place) -> Problem:

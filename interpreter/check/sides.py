@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, replace
 from typing import cast
@@ -28,6 +28,8 @@ class Scope:
     measures: MappingType[str, Measure]
     references: MappingType[str, Reference]
     select: Select
+    wrong: frozenset[str] = frozenset()  # measures that can't be read: what speaks of them is not told again
+    whole: bool = True  # at full scale: a profile may shorten what a claim speaks of
 
 
 class Sides:
@@ -47,8 +49,10 @@ class Sides:
         *,
         key: str = "claim",
         metric: str | None = None,
+        words: Sequence[str] = ("all", "any", "mean", "best"),
     ) -> Side | None:
-        """One side, resolved. `metric` stands for a measure in claims that read a curve ("" for none at all)."""
+        """One side, resolved. `metric` stands for a measure in claims that read a curve ("" for none at all); `words` may say
+        which of several points is meant."""
         references = self.scope.references
         if text in references and text not in self.scope.names:
             return self._reference(text, measure or (other.measure if other else ""), key)
@@ -59,6 +63,14 @@ class Sides:
             hint = f"write `value: measure < {text}` and `arm: ...` to compare with a number" if number else ""
             self.wrong("bad-claim", f"`{text}` is no side of a claim", key, text, expected=expected, hint=hint)
             return None
+        if found.quantifier and found.quantifier not in words:
+            told, hint = (
+                f"`{found.quantifier}` has no meaning here",
+                "a sweep stands for all its points" if key == "finishes" else "",
+            )
+            expected = f"[{' | '.join(words)}] arm[point]" if words else "arm[point]"
+            self.wrong("bad-claim", told, key, text, expected=expected, hint=hint)
+            return None
         place = self.node.items[key].place
         names = self.scope.names
         if not found.arm.date and found.arm.arm not in names:
@@ -68,15 +80,17 @@ class Sides:
         chosen = self.scope.select(found.arm, place)
         if chosen is None:
             return None
+        # A measure stands behind its arm, or in a key of its own.
+        where = key if found.measure else next((k for k in ("on", "value") if k in self.node.items), key)
         measure = found.measure or measure
-        if metric is None and not self._measured(measure, chosen, key, text):
+        if metric is None and not self._measured(measure, chosen, where, text):
             return None
         for name, arm in chosen:
-            why = metric_of(arm, metric) if metric else ""
-            if why:
+            why = metric_of(arm, metric) if metric else None
+            if why is not None:
                 known = self.scope.measures.get(metric or "")
-                hint = f"`{metric}` is a measure; a shape is that of a curve, such as {known.metric}" if known else ""
-                self.wrong("unknown-metric", why, "on" if "on" in self.node.items else key, metric or text, hint=hint)
+                hint = f"`{metric}` is a measure; a shape is that of a curve, such as {known.metric}" if known else why.hint
+                self.wrong("unknown-metric", why.why, where, metric or text, hint=hint)
                 return None
             self.chosen[name] = arm
         if found.quantifier != "best":
@@ -111,17 +125,18 @@ class Sides:
                 )
             )
             return False
-        where = "on" if "on" in self.node.items and key in ("claim", "arm", "reproduces") else key
+        if measure in self.scope.wrong:
+            return False
         if measure not in self.scope.measures:
             hint = did_you_mean(measure, self.scope.measures)
-            self.wrong("unknown-measure", f"there is no measure `{measure}`", where, measure, hint=hint)
+            self.wrong("unknown-measure", f"there is no measure `{measure}`", key, measure, hint=hint)
             return False
         definition = self.scope.measures[measure]
         other = self.scope.measures.get(definition.at) if definition.at else None
         for name, arm in chosen:
-            why = measure_of(arm, definition) or (measure_of(arm, other) if other else "")
-            if why:
-                self.wrong("unknown-metric", f"`{name}` has no {measure}: {why}", where, measure)
+            why = measure_of(arm, definition) or (measure_of(arm, other) if other else None)
+            if why is not None:
+                self.wrong("unknown-metric", f"`{name}` has no {measure}: {why.why}", key, measure, hint=why.hint)
                 return False
         return True
 
@@ -162,11 +177,12 @@ class Sides:
         self.wrong("unmatched-points", why, "claim", text, hint=hint)
         return False
 
-    def needs_word(self, side: Side, key: str) -> None:
-        """Tell that `side`, written at `key`, has several points and no word for what is meant."""
-        text = f"`{side.arm}` has {len(side.names)} points: say which, or how"
-        hint = f"such as `all {side.arm}`, `mean {side.arm}`, or {side.names[0]}"
-        self.wrong("several-points", text, key, side.arm, expected="all, any, mean, best, or one point", hint=hint)
+    def needs_word(self, side: Side, key: str, words: Sequence[str] = ("all", "any", "mean", "best")) -> None:
+        """Tell that `side`, written at `key`, has several points and none of the `words` for what is meant."""
+        text = f"`{side.arm}` has {len(side.names)} points: say which{', or how' if words else ''}"
+        hint = f"such as `all {side.arm}`, `mean {side.arm}`, or {side.names[0]}" if words else f"such as {side.names[0]}"
+        expected = ", ".join((*words, "or one point")) if words else "one point"
+        self.wrong("several-points", text, key, side.arm, expected=expected, hint=hint)
 
     def _reference(self, name: str, measure: str, key: str) -> Side | None:
         values = self.scope.references[name].values

@@ -11,31 +11,33 @@ from interpreter.check.origins import Origins
 from interpreter.check.trees import MAX_INSIDE, STAGE_PARTS, UNREAD, Trees
 from interpreter.check.types import CheckedStage, Scores
 from interpreter.errors import Place, Problem, Problems
-from interpreter.source.nodes import Mapping, Node, Scalar, place_of, plain
-from interpreter.spec.base import Component, Config, unbuilt
-from interpreter.spec.canonical import canonical
+from interpreter.source.nodes import Mapping, Node, Scalar, content, place_of
+from interpreter.spec.base import OFF, Component, Config, unbuilt
 from interpreter.spec.components.contract import Dataset, Model, Objective
 from interpreter.spec.components.models import Head
 from interpreter.spec.components.schedules import Schedule
 from interpreter.spec.grammar import STAGE_FORMS, WrittenEvaluate, WrittenFit, WrittenProbe, WrittenScore, keys
-from interpreter.spec.names import did_you_mean
+from interpreter.spec.names import did_you_mean, misspelt
 from interpreter.spec.page import KINDS, PageText
 from interpreter.spec.stages import At, Keep, Pick
 from interpreter.spec.typed import read, wrong_type
 
 T = TypeVar("T", bound=Config)
+MERGE = "<<"  # a key that YAML merges another mapping by, and a page has not
 _RUNS = ("fit", "evaluate", "score", "probe")  # kinds of stages that this release can run
 
 
 class Stages:
-    """Reads stages of one page's trees. What is equal is read once: a sweep of a thousand points has few different parts."""
+    """Reads stages of one page's trees. What is equal is read once: a sweep of a thousand points has few different parts, and
+    a page at its profiles little more."""
 
     def __init__(self, trees: Trees, page: PageText, problems: Problems) -> None:
         self.trees, self.page, self.problems = trees, page, problems
         self.origins = Origins(page, problems)
         self.unbuilt: dict[str, Place] = {}  # what can't be run yet, in words -> where it is first asked for
         self._announced: dict[int, tuple[Config, list[tuple[str, ...]]]] = {}
-        self._typed: dict[tuple[str, str, str], Any] = {}
+        self._typed = trees.library.typed
+        self._stages: dict[tuple[str | int, ...], tuple[CheckedStage | None, tuple[Node, ...]]] = {}
 
     def component(self, plural: str, node: Node, root: Mapping, path: str) -> Component | None:
         """The typed config of a component written as a name or a mapping, or None with what is wrong."""
@@ -64,7 +66,9 @@ class Stages:
         named = mapping.get("type")
         if not isinstance(named, Scalar):
             expected = f"type: one of {', '.join(catalog.types(kind))}"
-            self.problems.add(Problem("missing-key", f"this {kind} has no `type`", mapping.place, path, expected=expected))
+            wrong, hint = misspelt(mapping.items, ("type", "extends"))
+            place, text = mapping.keys.get(wrong, mapping.place), f"this {kind} has no `type`"
+            self.problems.add(Problem("missing-key", text, place, path, expected, wrong, hint))
             return None
         if catalog.find(kind, named.text) is None:
             self.problems.add(
@@ -92,11 +96,7 @@ class Stages:
         return (made, whole) if made is not None else None
 
     def _read(self, cls: type[T], mapping: Mapping, path: str, extra: dict[str, Any] | None = None) -> T | None:
-        inner = {key: id(value) for key, value in (extra or {}).items()}
-        try:
-            known = (cls.__qualname__, canonical(plain(mapping)), canonical(inner))
-        except (TypeError, ValueError):
-            return read(cls, mapping, self.problems, path, extra)
+        known = (cls, content(mapping), tuple((key, id(value)) for key, value in (extra or {}).items()))
         if known not in self._typed:
             made = read(cls, mapping, self.problems, path, extra)
             if made is None:
@@ -105,7 +105,14 @@ class Stages:
         return cast("T", self._typed[known][0])
 
     def stage(self, name: str, node: Node, root: Mapping) -> CheckedStage | None:
-        """The stage called `name`, or None with what is wrong with it."""
+        """The stage called `name`, or None with what is wrong with it. One that a change of `root` left alone is read once."""
+        parts = (node, *(root.items[plural] for plural in KINDS))
+        known: tuple[str | int, ...] = (name, *(id(part) for part in parts))
+        if known not in self._stages:
+            self._stages[known] = (self._stage(name, node, root), parts)  # kept, so that their ids stay their own
+        return self._stages[known][0]
+
+    def _stage(self, name: str, node: Node, root: Mapping) -> CheckedStage | None:
         path = f"stages.{name}"
         if isinstance(node, Scalar) and node.text == UNREAD:
             return None
@@ -116,22 +123,32 @@ class Stages:
         if len(kinds) != 1:
             text = f"stage `{name}` must say what it does"
             expected, got = f"one of {', '.join(STAGE_FORMS)}", ", ".join(kinds) or "none of them"
-            self.problems.add(Problem("stage-kind", text, node.place, path, expected, got))
+            wrong, hint = ("", "") if kinds else misspelt(node.items, STAGE_FORMS)
+            place = node.keys.get(wrong, node.place)
+            if kinds or MERGE not in node.items:  # what a merge key would have brought may be what it does
+                self.problems.add(Problem("stage-kind", text, place, path, expected, wrong or got, hint))
             return None
         kind = kinds[0]
         form = self._read(STAGE_FORMS[kind], node, path)
         found = {
             key: self._component(STAGE_PARTS[key], node.items[key], root, f"{path}.{key}")
             for key in keys(STAGE_FORMS[kind])
-            if key in STAGE_PARTS and key in node.items
+            if key in STAGE_PARTS and key in node.items and not _off(node.items[key])
         }
         parts = {key: part for key, part in found.items() if part is not None}
-        if form is None or len(parts) < len(found):
+        data = found.get("data")
+        scores = self._scores(data[0], data[1], path) if data is not None else ()
+        if form is None or len(parts) < len(found) or scores is None:
             return None
         made = {"fit": self._fit, "evaluate": self._evaluate, "probe": self._probe, "score": self._score}[kind]
         stage = made(name, node, form, {key: config for key, (config, _) in parts.items()}, path)
         written = Mapping(node.place, {**node.items, **{key: whole for key, (_, whole) in parts.items()}}, node.keys)
-        return replace(stage, written=written) if stage is not None else None
+        if stage is None:
+            return None
+        stage = replace(stage, written=written, scores=scores)
+        if stage.trains:
+            fits_together(stage, node, path, self.problems)
+        return stage
 
     def _fit(self, name: str, node: Mapping, form: Config, parts: dict[str, Component], path: str) -> CheckedStage | None:
         assert isinstance(form, WrittenFit)
@@ -139,8 +156,7 @@ class Stages:
         schedule = cast("Schedule", parts["schedule"])
         assert isinstance(data, Dataset) and isinstance(objective, Objective) and isinstance(model, Model)
         origin = self.origins.read(node.get("start"), form.start, path)
-        scores = self._scores(data, node, "data", path)
-        if origin is None or scores is None:
+        if origin is None:
             return None
         stage = CheckedStage(
             name,
@@ -158,10 +174,8 @@ class Stages:
             origin=origin,
             thaw=form.thaw,
             average=form.average,
-            scores=scores,
             unbuilt=self._unbuilt("fit", {**parts, "thaw": form.thaw, "average": form.average}, node),
         )
-        fits_together(stage, node, path, self.problems)
         return stage
 
     def _evaluate(self, name: str, node: Mapping, form: Config, parts: dict[str, Component], path: str) -> CheckedStage | None:
@@ -188,9 +202,7 @@ class Stages:
         assert isinstance(form, WrittenProbe)
         data, objective = parts["data"], parts["probe"]
         assert isinstance(data, Dataset) and isinstance(objective, Objective)
-        at, scores = form.at, self._scores(data, node, "data", path)
-        if scores is None:
-            return None
+        at = form.at
         stage = CheckedStage(
             name,
             "probe",
@@ -205,10 +217,8 @@ class Stages:
             at_range=at if isinstance(at, At) else None,
             pick=form.pick or Pick(),
             views=form.views,
-            scores=scores,
             unbuilt=self._unbuilt("probe", parts, node),
         )
-        fits_together(stage, node, path, self.problems)
         return stage
 
     def _score(self, name: str, node: Mapping, form: Config, parts: dict[str, Component], path: str) -> CheckedStage | None:
@@ -265,13 +275,13 @@ class Stages:
         self.problems.add(Problem("unknown-split", text, place, f"{path}.part", ", ".join(splits), part))
         return False
 
-    def _scores(self, data: Dataset, node: Mapping, key: str, path: str) -> tuple[Scores, ...] | None:
-        """The score stages that a subset of `data` is chosen by; None with what is wrong."""
+    def _scores(self, data: Component, written: Mapping, path: str) -> tuple[Scores, ...] | None:
+        """The score stages that a subset of `data`, read from `written`, is chosen by; None with what is wrong."""
         subset = getattr(data, "subset", None)
         if subset is None:
             return ()
-        place: Place = place_of(node, (key, "subset", "scored_by", "result"))
-        ref = self.origins.result(subset.scored_by.result, place, f"{path}.{key}.subset.scored_by.result")
+        place = place_of(written, ("subset", "scored_by", "result"))
+        ref = self.origins.result(subset.scored_by.result, place, f"{path}.data.subset.scored_by.result")
         if ref is None:
             return None
         entry = f"{ref.date}/{ref.entry}" if ref.entry else ""
@@ -285,6 +295,11 @@ def _keep(said: Keep | None, data: Dataset) -> Keep:
     if "best" not in keep.model_fields_set and "val" not in data.facts().splits:
         return keep.model_copy(update={"best": "train/loss"})
     return keep
+
+
+def _off(node: Node) -> bool:
+    """Whether a part is left out: that it is missing is told by the form."""
+    return isinstance(node, Scalar) and node.value == OFF
 
 
 def called(node: Node) -> str:

@@ -6,11 +6,15 @@ The size is known, and refused when it is too large, before anything is written 
 from __future__ import annotations
 
 import itertools
+import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
+from interpreter.check.changes import told_apart
 from interpreter.errors import Place, Problem, Problems
-from interpreter.source.nodes import Mapping, Node, Scalar, Sequence, kind_of
+from interpreter.source.nodes import Mapping, Node, Scalar, Sequence, kind_of, plain
 from interpreter.spec.names import LABEL
 from interpreter.spec.points import POINT
 
@@ -74,6 +78,34 @@ def _written(arm: Mapping, path: str, problems: Problems) -> None:
                     problems.add(Problem("factor-twice", text, member.keys[dotted], f"{path}.{key}", hint="keep one of them"))
 
 
+def unused(changes: Mapping, points: list[Point], path: str, problems: Problems) -> None:
+    """Tell each change of an arm's `set` that every point of its sweep puts another value in place of."""
+    for dotted, node in changes.items.items():
+        over = [place for p, value, place in points[0].changes if _replaces(p, value, dotted, node)] if points else []
+        if over and all(any(_replaces(p, value, dotted, node) for p, value, _ in point.changes) for point in points):
+            text = f"`{dotted}` has no effect: every point of the sweep changes it (line {over[0].line})"
+            problems.add(Problem("factor-twice", text, changes.keys[dotted], path, got=dotted, hint="keep one of them"))
+
+
+def _replaces(path: str, value: Node, dotted: str, node: Node) -> bool:
+    """Whether nothing is left of `node` at `dotted` when `path` is changed to `value`."""
+    if path != dotted and not dotted.startswith(f"{path}."):
+        return False
+    for step in dotted[len(path) + 1 :].split(".") if path != dotted else ():
+        if not isinstance(value, Mapping):
+            return True
+        if step not in value.items:
+            return False
+        value = value.items[step]
+    return _covers(value, node)
+
+
+def _covers(over: Node, node: Node) -> bool:
+    if not (isinstance(over, Mapping) and isinstance(node, Mapping)):
+        return True
+    return all(key in over.items and _covers(over.items[key], below) for key, below in node.items.items())
+
+
 def too_many(size: int, told: str, node: Node, path: str, problems: Problems) -> bool:
     """Whether a sweep has too many points, which is told."""
     if size <= MAX_POINTS:
@@ -103,6 +135,7 @@ def _axes(node: Mapping, path: str, problems: Problems, names: dict[str, str] | 
     axes = []
     for dotted, below in node.items.items():
         values = _values(dotted, below, f"{path}.{dotted}", problems)
+        _alike(((label, plain(value), value.place) for label, value in values), f"{path}.{dotted}", problems)
         axes.append([Point({names[dotted]: label}, ((dotted, value, node.keys[dotted]),)) for label, value in values])
     return axes
 
@@ -118,12 +151,15 @@ def _zipped(node: Mapping, names: dict[str, str], path: str, problems: Problems)
             )
         )
         return []
+    rows = list(zip(*columns.values(), strict=True))
+    settings = ((", ".join(label for label, _ in row), [plain(v) for _, v in row], row[0][1].place) for row in rows if row)
+    _alike(settings, path, problems)
     return [
         sum(
             (Point({names[d]: label}, ((d, value, node.keys[d]),)) for d, (label, value) in zip(columns, row, strict=True)),
             Point(),
         )
-        for row in zip(*columns.values(), strict=True)
+        for row in rows
     ]
 
 
@@ -132,7 +168,10 @@ def _listed(node: Mapping, path: str, problems: Problems) -> list[Point]:
     for label, changes in node.items.items():
         _check_label(label, node.keys[label], path, problems)
         if isinstance(changes, Mapping):  # what is none was told when the arm's form was read
+            told_apart(changes, f"{path}.{label}", problems)
             found.append(Point({POINT: label}, tuple((p, value, changes.keys[p]) for p, value in changes.items.items())))
+    settings = ((label, plain(item), node.keys[label]) for label, item in node.items.items() if isinstance(item, Mapping))
+    _alike(settings, path, problems)
     return found
 
 
@@ -168,6 +207,25 @@ def _values(dotted: str, node: Node, path: str, problems: Problems) -> list[tupl
             problems.add(Problem("duplicate-value", f"the value `{called}` is twice here", place, path, got=called))
         seen.add(called)
     return [(called, value) for called, value, _ in rows]
+
+
+def _alike(settings: Iterable[tuple[str, Any, Place]], path: str, problems: Problems) -> None:
+    """Tell each label whose settings another one before it has too: two names for one point."""
+    first: dict[str, str] = {}
+    for label, said, place in settings:
+        other = first.setdefault(json.dumps(_same(said), sort_keys=True), label)
+        if other != label:
+            text = f"`{label}` is `{other}` again: both set the same"
+            problems.add(Problem("duplicate-value", text, place, path, got=label, hint="leave one of them out"))
+
+
+def _same(value: Any) -> Any:
+    """`value` with each whole number written one way."""
+    if isinstance(value, dict):
+        return {key: _same(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_same(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _label(node: Node) -> str | None:

@@ -7,14 +7,13 @@ A path that goes on through a name (`stages.lba.schedule.epochs`) changes a copy
 from __future__ import annotations
 
 from interpreter import catalog
+from interpreter.check.changes import change
 from interpreter.errors import Place, Problem, Problems
 from interpreter.source.nodes import Mapping, Node, Scalar, Sequence, kind_of, merge
 from interpreter.spec.library import Library
 from interpreter.spec.names import component_ref, did_you_mean, result_ref, stage_ref
 from interpreter.spec.page import KINDS, PageText
-from interpreter.spec.typed import wrong_type
 
-ROOTS = (*KINDS, "stages", "seeds")
 MAX_INSIDE = 50  # names that lead from one to the next, and components inside one another
 UNREAD = "\0"  # the text of a stage that is defined elsewhere and can't be read: that was told, and chains may name it
 # Which key of a stage names a component of which kind.
@@ -70,71 +69,17 @@ class Trees:
                     )
                 )
             return root
-        return self.change(root, changes, f"profiles.{profile}")
+        return change(self, root, changes, f"profiles.{profile}", page)
 
-    def change(self, root: Mapping, changes: Node, path: str) -> Mapping:
-        """`root` with every change of a `set` or a profile applied, in the order written."""
-        if not isinstance(changes, Mapping):
-            self.problems.add(wrong_type("changes", changes, path, "a mapping of paths to values"))
-            return root
-        for dotted, node in changes.items.items():
-            steps = dotted.split(".")
-            place = changes.keys[dotted]
-            if steps[0] not in ROOTS:
-                self.problems.add(
-                    Problem(
-                        "unknown-path",
-                        f"no path begins with `{steps[0]}`",
-                        place,
-                        path,
-                        f"one of {', '.join(ROOTS)}",
-                        dotted,
-                        did_you_mean(steps[0], ROOTS),
-                    )
-                )
-                continue
-            changed = self._put(root, steps, node, place, dotted, 0)
-            if isinstance(changed, Mapping):
-                root = changed
-        return root
-
-    def _put(self, node: Node, steps: list[str], value: Node, place: Place, dotted: str, depth: int) -> Node:
-        if not steps:
-            named = isinstance(node, Scalar) and isinstance(node.value, str) and depth >= 2
-            if named and isinstance(value, Mapping) and not {"type", "extends"} & set(value.items):
-                value = value.put("extends", node, node.place)  # settings for what is named here: a changed copy of it
-            return merge(node, value)
-        step, rest = steps[0], steps[1:]
-        if isinstance(node, Scalar) and isinstance(node.value, str) and depth >= 2:
-            # A name stands here: change a copy of what it names.
-            node = Mapping(node.place, {"extends": node}, {"extends": node.place})
-        if not isinstance(node, Mapping):
-            self.problems.add(
-                Problem(
-                    "unknown-path", f"`{dotted}` goes through {kind_of(node)}", place, dotted, "a path through mappings", dotted
-                )
-            )
-            return node
-        below = node.get(step)
-        if below is None and depth <= 1 and not (depth == 0 and step == "seeds"):
-            self.problems.add(
-                Problem(
-                    "unknown-path",
-                    f"`{dotted}`: there is no `{step}` here",
-                    place,
-                    dotted,
-                    got=dotted,
-                    hint=did_you_mean(step, node.items),
-                )
-            )
-            return node
-        if below is None:
-            below = Mapping(place, {}, {}) if rest else value
-            if not rest:
-                return node.put(step, value, place)
-        return node.put(
-            step, self._put(below, rest, value, place, dotted, depth + 1), place if not rest else node.keys.get(step, place)
-        )
+    def type_at(self, steps: list[str], root: Mapping, page: PageText) -> Node | None:
+        """The `type` of what stands at a path, names and `extends` followed; None where it has none."""
+        at: Node | None = root
+        for depth, step in enumerate(steps, 1):
+            at = at.get(step) if isinstance(at, Mapping) else None
+            plural = kind_at(steps[:depth])
+            if at is not None and plural is not None:
+                at = Trees(self.library, Problems()).component(plural, at, root, page)
+        return at.get("type") if isinstance(at, Mapping) else None
 
     def _stages(self, stages: Mapping, page: PageText, profile: str, trail: tuple[str, ...]) -> Mapping:
         out = Mapping(stages.place, {}, {})
@@ -274,7 +219,7 @@ class Trees:
                 f"there is no {kind} `{name}`",
                 node.place,
                 got=name,
-                expected=f"a name under `{plural}`, or a type",
+                expected=f"a name under `{plural}`" + (", or a type" if kind != "schedule" else ""),
                 hint=did_you_mean(name, [*known.items, *(catalog.types(kind) if kind != "schedule" else ())]),
             )
         )
@@ -312,6 +257,13 @@ class Trees:
             )
         )
         return None
+
+
+def kind_at(steps: list[str]) -> str | None:
+    """The kind of component that stands at a path, or None: `stages.tune.model` is of "models"."""
+    if len(steps) == 2 and steps[0] in KINDS:
+        return steps[0]
+    return STAGE_PARTS.get(steps[2]) if len(steps) == 3 and steps[0] == "stages" else None
 
 
 def _absolute(node: Mapping, path: tuple[str, ...], entry: str) -> Mapping:

@@ -18,6 +18,14 @@ from interpreter.spec.stages import At, Average, Keep, Pick, Thaw
 
 
 @dataclass(frozen=True, slots=True)
+class Lack:
+    """Why something that is asked for isn't there, and what may have been meant."""
+
+    why: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """Where a fit's weights come from: "random", "previous" (the fit before it), "result" or "file"."""
 
@@ -155,6 +163,12 @@ class CheckedArm:
         if trained:
             return trained[-1]
         return self.chain[0].name if self.chain[0].kind in ("combine", "import") else ""
+
+    @property
+    def evaluations(self) -> tuple[str, ...]:
+        """The stages whose metrics have one value each: their names are those of their splits."""
+        main = self.main_stage
+        return tuple(s.name for s in self.chain if s.kind in ("evaluate", "combine", "import") and s.name != main)
 
     def stage(self, name: str) -> CheckedStage:
         """The stage called `name`. Raises KeyError."""

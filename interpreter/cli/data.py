@@ -70,7 +70,7 @@ def uses(project: Project) -> tuple[dict[str, Use], list[str]]:
         try:
             page = library.page(path)
             for profile in ("", *_profiles(page)):
-                for stage in build_plan(check_page(library, page, profile), locked).stages.values():
+                for stage in build_plan(check_page(library, page, profile, others=False), locked).stages.values():
                     for need in stage.sources:
                         use = found.setdefault(need.name, Use())
                         use.datasets.add(stage.settings["data"]["type"])

@@ -6,16 +6,18 @@ All of it follows from names and shapes of parameters, which are known once a mo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from math import prod
 from typing import Any
 
+from interpreter.check.thaws import phase_problems
 from interpreter.check.types import CheckedArm, CheckedPage, CheckedStage
 from interpreter.cli.deep import request_of
 from interpreter.errors import Place, Problem, Problems
 from interpreter.run.facts import Facts, Request
 from interpreter.source import nodes
 from interpreter.source.nodes import Node
+from interpreter.spec.stages import Phases
 from interpreter.spec.thawing import PhaseOf, ThawError, phases_of
 
 NAMES = 6  # of the parameters that a phase thaws; of more the first, and how many more there are
@@ -40,19 +42,24 @@ def phases(stage: CheckedStage, known: Known, page: str) -> dict[int, Any] | str
     except ThawError as error:
         return f"can't be followed: {error}"
     sizes = {name: prod(shape) for name, shape, _ in facts.parameters}
-    return {phase.index: _phase(phase, stage, sizes, last=phase is found[-1]) for phase in found}
+    before = [(), *(set(phase.parameters) for phase in found)]
+    return {p.index: _phase(p, stage, sizes, had, last=p is found[-1]) for p, had in zip(found, before, strict=False)}
 
 
-def _phase(phase: PhaseOf, stage: CheckedStage, sizes: Mapping[str, int], *, last: bool) -> dict[str, Any]:
-    more = len(phase.new) - NAMES
+def _phase(
+    phase: PhaseOf, stage: CheckedStage, sizes: Mapping[str, int], before: Collection[str], *, last: bool
+) -> dict[str, Any]:
+    """One phase; `before`: names of the parameters that train in the one before it."""
+    thawed = [name for name in phase.parameters if name not in before]
+    more = len(thawed) - NAMES
     out: dict[str, Any] = {
         "thaws": list(phase.groups),
-        "parameters": sum(sizes[name] for name in phase.new),
-        "names": [*phase.new[:NAMES], *([f"and {more} more"] if more > 0 else [])],
+        "parameters": sum(sizes[name] for name in thawed),
+        "names": [*thawed[:NAMES], *([f"and {more} more"] if more > 0 else [])],
         "trains": f"{sum(sizes[name] for name in phase.parameters)} parameters in {len(phase.parameters)} tensors",
     }
     if phase.new and stage.schedule is not None:
-        out["lr"] = stage.schedule.peak_lr() if phase.lr is None else phase.lr
+        out["peak_lr"] = stage.schedule.peak_lr() if phase.lr is None else phase.lr
     if phase.lr_schedule is not None:
         out["lr_schedule"] = phase.lr_schedule.type
     if phase.weight_decay is not None:
@@ -84,11 +91,15 @@ def arms_of(page: CheckedPage) -> list[CheckedArm]:
 
 def _misfits(stage: CheckedStage, facts: Facts) -> Iterable[Problem]:
     if stage.thaw is not None:
+        path = f"stages.{stage.name}"
         try:
-            phases_of(stage.thaw, facts.groups, facts.parameters)
+            found = phases_of(stage.thaw, facts.groups, facts.parameters)
         except ThawError as error:
             place = _place(stage, ("thaw",), str(error))
-            yield Problem("thaw-misfit", str(error), place, f"stages.{stage.name}.thaw", hint=error.hint)
+            yield Problem("thaw-misfit", str(error), place, f"{path}.thaw", hint=error.hint)
+        else:
+            if stage.schedule is not None and not isinstance(stage.thaw.by, (str, Phases)):  # the others need no model
+                yield from phase_problems(stage.schedule, found, _place(stage, ("thaw",), ""), path)
     if stage.schedule is not None and stage.schedule.lr_times:
         try:
             stage.schedule.lr_patterns(facts.groups)

@@ -12,7 +12,7 @@ from interpreter.check.types import CheckedArm
 from interpreter.cli import deep
 from interpreter.cli.phases import misfits
 from interpreter.cli.session import Session, open_session, show_problems
-from interpreter.errors import PageError, Problem
+from interpreter.errors import PageError, Problem, errors_of
 from interpreter.plan.differences import span
 from interpreter.plan.points import base_of
 from interpreter.plan.types import Plan
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         for item in forecasts:
             print(json.dumps(_as_json(item, known)))
         show_problems(refused)
-        return PageError.exit_code if refused else 0
+        return PageError.exit_code if errors_of(refused) else 0
     show_problems([*session.checked.problems, *refused])
     print_plan(session.plan, forecasts, shutil.get_terminal_size((_WIDE, 0)).columns)
     for entry in session.plan.entries:
@@ -53,9 +53,9 @@ def run(args: argparse.Namespace) -> int:
         print(f"{entry.id}: {f'{len(entry.arms)} arms, {trials} trials{more}' if entry.arms else 'a note, nothing to run'}")
     for line in deep.table(uses, facts):
         print(line)
-    if not refused and any(use.request is not None and use.request.key not in facts for use in uses):
+    if not errors_of(refused) and any(use.request is not None and use.request.key not in facts for use in uses):
         print(f"parameters not counted yet: `expt plan {args.page} --deep` counts them, once, in some seconds")
-    return PageError.exit_code if refused else 0
+    return PageError.exit_code if errors_of(refused) else 0
 
 
 def _arms(session: Session) -> list[CheckedArm]:

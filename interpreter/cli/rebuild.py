@@ -51,7 +51,7 @@ def plans_that_ran(project: Project) -> list[Plan]:
         if not path.is_file():
             path = project.page_texts / f"{text_hash}.yaml"
         try:
-            checked = check_page(library, library.page(path, file), profile)
+            checked = check_page(library, library.page(path, file), profile, others=False)
             plans.append(build_plan(checked, locked, grown=grown(project, checked)))
         except PageError as error:
             print(f"left out: {file}{f' at profile {profile}' if profile else ''}: {error.problems[0].message}", file=sys.stderr)

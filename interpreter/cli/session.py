@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 from interpreter import catalog
 from interpreter.check.page import check_page
 from interpreter.check.types import CheckedArm, CheckedPage
-from interpreter.errors import Problem, UsageError
+from interpreter.errors import Problem, Severity, UsageError
 from interpreter.plan.build import build_plan
 from interpreter.plan.lock import read_lock
 from interpreter.plan.points import select
@@ -25,6 +27,7 @@ from interpreter.spec.page import PageText
 
 # Texts of every page read so far, for showing problems wherever they surface.
 _texts: dict[str, str] = {}
+_SUFFIXES = (".yaml", ".yml")  # of a page's file
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +65,19 @@ def library_of(project: Project) -> Library:
 def page_path(project: Project, name: str) -> Path:
     """The file of a page named by path, by file name or by date. Raises: UsageError when there is none, or several."""
     given = Path(name)
-    if given.suffix in (".yaml", ".yml") and given.is_file():
+    # os.path's: pathlib's raises for a name that is too long for a file.
+    if given.suffix in _SUFFIXES and os.path.isfile(given):
         return given
-    found = sorted({*project.specs.glob(f"{name}.yaml"), *project.specs.glob(f"{name}-*.yaml"), *project.specs.glob(name)})
-    found = [path for path in found if path.is_file()]
+    # Names are compared, not looked for by a pattern: what was typed may have any letters in it.
+    pages = {path.stem: path for path in sorted(project.specs.glob("*.yaml")) if path.is_file()}
+    exact = pages.get(name.removesuffix(".yaml"))
+    found = [exact] if exact else [path for stem, path in pages.items() if stem.startswith(f"{name}-")]
     if len(found) == 1:
         return found[0]
-    exact = project.specs / f"{name}.yaml"
-    if exact in found:
-        return exact
     if found:
         raise UsageError(f"`{name}` is several pages: {', '.join(p.stem for p in found)}", hint="name one of them")
-    stems = [path.stem for path in project.specs.glob("*.yaml")]
-    raise UsageError(f"there is no page `{name}`", hint=did_you_mean(name, stems) if stems else "pages are files specs/DATE.yaml")
+    hint = did_you_mean(given.stem, pages) if pages else "pages are files specs/DATE.yaml"
+    raise UsageError(f"there is no page `{name}`", hint=hint)
 
 
 def read(project: Project, library: Library, name: str) -> PageText:
@@ -85,7 +88,7 @@ def read(project: Project, library: Library, name: str) -> PageText:
 def project_of(name: str) -> Project:
     """The project of the page called `name`: that of its file where it is a path, else that of the working directory."""
     path = Path(name)
-    return _opened(path) if path.suffix in (".yaml", ".yml") and path.is_file() else here()
+    return _opened(path) if path.suffix in _SUFFIXES and os.path.isfile(path) else here()
 
 
 def chosen_pages(names: Sequence[str]) -> tuple[Project, Library, list[Path]]:
@@ -148,9 +151,6 @@ def show_problems(problems: list[Problem] | tuple[Problem, ...]) -> None:
     """Problems to standard error, in file order, with their lines."""
     if problems:
         print(render_all(problems, _texts), file=sys.stderr)
-        errors = sum(problem.severity.value == "error" for problem in problems)
-        rest = len(problems) - errors
-        parts = [f"{errors} error{'s' * (errors != 1)}"] * bool(errors) + [f"{rest} warning{'s' * (rest != 1)} and notes"] * bool(
-            rest
-        )
-        print(f"\n{', '.join(parts)}", file=sys.stderr)
+        counts = Counter(problem.severity for problem in problems)
+        parts = [f"{n} {severity.value}{'s' * (n != 1)}" for severity in Severity if (n := counts[severity])]
+        print(f"\n{' and '.join(filter(None, (', '.join(parts[:-1]), parts[-1])))}", file=sys.stderr)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from interpreter.check.types import CheckedArm, CheckedEntry, CheckedPage, CheckedStage, Origin
-from interpreter.errors import PageError, Place, Problem
 from interpreter.plan.lock import Locked
 from interpreter.plan.trials import replicates
 from interpreter.plan.types import ArmPlan, EntryPlan, Input, Plan, SourceNeed, Stage, Trial
@@ -29,7 +28,6 @@ def build_plan(
     """The plan of `checked`, of all its entries and arms or only of those named.
 
     `grown`: DATE/entry/arm -> how many seeds it has by now, for arms to which seeds are added while claims need them.
-    Raises: PageError for a start whose arm has not the seed that it would need.
     """
     builder = Builder(checked, locked, grown or {})
     wanted = [entry for entry in checked.entries if not entries or entry.entry.name in entries]
@@ -68,14 +66,12 @@ class Builder:
         trials = tuple(Trial(name, label, levels, self._chain(arm, levels)) for label, levels in replicates(arm))
         several = any(len(seeds) > 1 for seeds in arm.seeds.values())
         given = tuple(level for level in arm.levels if several and len(arm.seeds[level]) == 1)
-        main = arm.main_stage
-        evaluations = tuple(s.name for s in arm.chain if s.kind in ("evaluate", "combine", "import") and s.name != main)
         return ArmPlan(
             name=name,
             chain=tuple(stage.name for stage in arm.chain),
             baseline=arm.baseline,
-            main_stage=main,
-            evaluations=evaluations,
+            main_stage=arm.main_stage,
+            evaluations=arm.evaluations,
             trials=trials,
             given=given,
             data_names={stage.name: stage.data_name for stage in arm.chain},
@@ -133,40 +129,19 @@ class Builder:
         if not origin.arm:
             return origin, Input("start", before.fits[origin.stage], origin.checkpoint, origin.take)
         other = self._other(origin.entry, origin.arm, arm)
-        self._has_all(other, arm, stage)
-        chain = self._chain(other, self._levels_like(other, levels[stage.name], stage, stage.place), origin.stage)
+        chain = self._chain(other, _levels_like(other, levels[stage.name]), origin.stage)
         return origin, Input("start", dict(chain)[origin.stage], origin.checkpoint, origin.take)
 
     def _other(self, entry: str, name: str, arm: CheckedArm) -> CheckedArm:
         """The arm `name` of `entry`, or of the entry that `arm` is of."""
         return self.checked.reached[f"{entry or arm.entry_id}/{name}"]
 
-    def _has_all(self, other: CheckedArm, arm: CheckedArm, stage: CheckedStage) -> None:
-        """An arm that seeds are added to needs the last of them now: later there is no page at hand to tell it on."""
-        if arm.growth is not None and stage.name in arm.growth.stages:
-            self._levels_like(other, arm.growth.max - 1, stage, stage.place)
-
-    def _levels_like(self, other: CheckedArm, seed: int, stage: CheckedStage, place: Place) -> dict[str, int]:
-        """The seeds of another arm's trial that goes with this one: the same seed, or its only one."""
-        out = {}
-        if other.growth is not None:
-            other = other.grown(other.growth.max)  # one that it has not got yet is trained for this
-        for name, seeds in other.seeds.items():
-            if len(seeds) > 1 and seed not in seeds:
-                text = f"`{stage.name}` needs arm `{other.name}` of {other.entry_id} at seed {seed}, and it has none"
-                expected = f"seeds {seeds[0]} to {seeds[-1]}"
-                raise PageError([Problem("missing-seed", text, place, expected=expected, got=str(seed))])
-            out[name] = seed if seed in seeds else seeds[0]
-        return out
-
     def _scores(self, stage: CheckedStage, seed: int, arm: CheckedArm) -> tuple[Input, ...]:
         """The score stages that the subset of a stage's data is chosen by."""
         found = []
         for scores in stage.scores:
             other = self._other(scores.entry, scores.arm, arm)
-            if scores.seed is None:
-                self._has_all(other, arm, stage)
-            levels = self._levels_like(other, seed if scores.seed is None else scores.seed, stage, scores.place)
+            levels = _levels_like(other, seed if scores.seed is None else scores.seed)
             found.append(Input("scores", dict(self._chain(other, levels, scores.stage))[scores.stage], "", ""))
         return tuple(found)
 
@@ -375,6 +350,13 @@ class Builder:
         if known is None:
             known = self._identities[id(config)] = (config, identity(config))
         return known[1]
+
+
+def _levels_like(other: CheckedArm, seed: int) -> dict[str, int]:
+    """The seeds of another arm's trial that goes with this one: the same seed, or its only one. It is there: that was checked."""
+    whole = other.grown(other.growth.max) if other.growth else other  # one that it has not got yet is trained for this
+    assert all(seed in seeds or len(seeds) == 1 for seeds in whole.seeds.values()), (other.name, seed)
+    return {name: seed if seed in seeds else seeds[0] for name, seeds in whole.seeds.items()}
 
 
 def _input(source: Input) -> dict[str, str]:

@@ -69,16 +69,22 @@ def stage_differences(left: Stage, right: Stage) -> Iterator[tuple[str, Any, Any
 
 
 def differences(left: Mapping[str, Any], right: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """(dotted path, left value, right value) of every leaf that differs; a changed `type` is told alone."""
+    """(dotted path, left value, right value) of every leaf that differs; of a changed `type`, with what both types have."""
+    names = dict.fromkeys((*left, *right))
     if left.get("type") != right.get("type"):
         yield f"{above}type", left.get("type"), right.get("type")
-        return
-    for name in dict.fromkeys((*left, *right)):
-        x, y = left.get(name), right.get(name)
+        names = dict.fromkeys(name for name in left if name in right and name != "type")
+    for name in names:
+        x, y, path = left.get(name), right.get(name), f"{above}{called(name)}"
         if isinstance(x, Mapping) and isinstance(y, Mapping):
-            yield from differences(x, y, f"{above}{name}.")
+            yield from differences(x, y, f"{path}.")
         elif plain(x) != plain(y):
-            yield f"{above}{name}", x, y
+            yield path, x, y
+
+
+def called(name: str) -> str:
+    """A setting as pages call it: what Python has a word for is kept with an underscore, `from_`."""
+    return name.removesuffix("_")
 
 
 def plain(value: Any) -> Any:
@@ -107,7 +113,7 @@ def word(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{k}: {word(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{called(k)}: {word(v)}" for k, v in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(word, value)) + "]"
     return str(value)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from string import Formatter
 from typing import Any
 
 from interpreter.errors import ReportError
@@ -14,6 +12,7 @@ from interpreter.plan.types import ArmPlan, EntryPlan
 from interpreter.report.content import Grid
 from interpreter.report.read import Reader, where_is
 from interpreter.report.words import NOTHING, names
+from interpreter.spec.formats import Piece, pieces
 from interpreter.spec.names import did_you_mean
 from interpreter.spec.views import Table
 from interpreter.verdicts.types import Judgement
@@ -26,15 +25,6 @@ Reading = tuple[float, int | None]  # value, epoch it was read at
 Readings = Mapping[tuple[str, int], Reading]  # (arm, seed) -> reading
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of a cell's text: words, then a hole (or none) with the format of its number."""
-
-    words: str
-    hole: str
-    form: str
-
-
 def crossed(
     name: str, title: str, table: Table, judgement: Judgement, reader: Reader, spell: Callable[[float | None], Any]
 ) -> Grid:  # fmt: skip
@@ -44,10 +34,10 @@ def crossed(
     """
     entry = judgement.entry
     columns = str(table.columns)
-    pieces = pieces_of(table.cell or "", name, entry.id)
+    parts = pieces_of(table.cell or "", name, entry.id)
     readings = {
         hole: _readings(hole, name, judgement, reader)
-        for hole in dict.fromkeys(p.hole for p in pieces)
+        for hole in dict.fromkeys(p.hole for p in parts)
         if hole not in ("", EPOCH, N)
     }
     down, across = axis(table.rows, columns, entry), axis(columns, table.rows, entry)
@@ -57,7 +47,7 @@ def crossed(
         for column, of_column in across:
             both = [arm for arm in of_row if arm in of_column]
             means = {hole: _mean(found, both) for hole, found in readings.items()}
-            cells.append(in_cell(pieces, means, spell, name, entry.id) if both else "")
+            cells.append(in_cell(parts, means, spell, name, entry.id) if both else "")
             if both:
                 exact.append((head, column, *(x for value, epoch, n in means.values() for x in (value, epoch, n))))
         rows.append((head, *cells))
@@ -98,16 +88,11 @@ def _over(rows: str, columns: str, entry: EntryPlan) -> str:
 def pieces_of(cell: str, table: str, entry: str) -> list[Piece]:
     """The parts of a cell's text. Raises: ReportError for one that can't be read, or shows no number."""
     try:
-        found = [Piece(words, hole or "", form or "") for words, hole, form, kind in Formatter().parse(cell) if not kind]
+        return pieces(cell)
     except ValueError as error:
         raise ReportError(
             f"{entry}: the cell of table `{table}` can't be read: {error}", hint="such as {val/accuracy:.2%} / {epoch}"
         ) from None
-    if not any(piece.hole for piece in found):
-        raise ReportError(
-            f"{entry}: the cell of table `{table}` shows no number: {cell!r}", hint="such as {val/accuracy:.2%} / {epoch}"
-        )
-    return found
 
 
 def _readings(hole: str, table: str, judgement: Judgement, reader: Reader) -> Readings:
@@ -142,7 +127,7 @@ def _mean(found: Readings, arms: Sequence[ArmPlan]) -> tuple[float | None, float
 
 
 def in_cell(
-    pieces: Sequence[Piece], means: Mapping[str, tuple[float | None, float | None, int]], spell: Callable[[float | None], Any],
+    parts: Sequence[Piece], means: Mapping[str, tuple[float | None, float | None, int]], spell: Callable[[float | None], Any],
     table: str, entry: str,
 ) -> str:  # fmt: skip
     """The text of a cell. `{epoch}` and `{n}`, the trials it is a mean of, are those of the value before, or of the first."""
@@ -150,7 +135,7 @@ def in_cell(
         return NOTHING
     last = next(iter(means), "")
     out = []
-    for piece in pieces:
+    for piece in parts:
         out.append(piece.words)
         if piece.hole == EPOCH:
             epoch = means[last][1] if last else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -14,10 +15,11 @@ from interpreter.report.charts.palette import CATEGORIES, Look
 from interpreter.report.content import Figure, Rows
 from interpreter.report.curvedata import default_metrics, mean_row, planned_epochs, seed_row, wanted_in
 from interpreter.report.read import Reader, Wanted, objective_of
-from interpreter.report.schedulerows import LABEL, Strips, end_word, strips, thawed, wrapped
+from interpreter.report.schedulerows import LABEL, Strips, end_word, only, strips, trains, wrapped
 from interpreter.report.terms import metric_title
 from interpreter.report.words import count, names
 from interpreter.spec.names import metric_ref
+from interpreter.spec.stages import Layers, Phases, Thaw
 from interpreter.spec.views import Chart
 from interpreter.verdicts.types import Judgement
 
@@ -79,7 +81,7 @@ def _trace(
     arms = facet.arms[:ARMS]
     wanted = {metric: wanted_in(metric, arms, chart, plan, reader, entry.id, name) for metric in metrics}
     stages = {arm.name: _stages(arm, chart, metrics, plan) for arm in arms}
-    rows = _phases(arms, stages, who, reader)
+    rows = _phases(arms, stages, who, plan, reader)
     if not any(rows.values()):
         return None
     first, last = chart.epochs or (1, max(row["ended"] for found in rows.values() for row in found))
@@ -89,10 +91,11 @@ def _trace(
     keys = {who.labels[arm.name]: who.keys[arm.name] for arm in arms}
     made = strips(shown, keys, (first, last))
     made.labels = [(at, wrapped(texts[arm])) for (at, _), arm in zip(made.labels, shown, strict=True)]
-    rates, thinned = _rates([arm for arm in arms if rows[arm.name]], stages, who, reader, (first, last))
+    rates, zeros, thinned = _rates([arm for arm in arms if rows[arm.name]], stages, who, reader, (first, last))
     words = tuple(dict.fromkeys(row["end"] for row in sorted(made.ends, key=lambda row: row["x"])))
     longest = max(len(line) for _, lines in made.labels for line in lines)
-    limits = _limits([row["rate"] for row in rates])
+    positive = [row["rate"] for row in rates if row["rate"] > 0]
+    limits = _limits(positive)
     trace = schedule.Trace(
         facet=facet.title,
         curves=tuple(_curves(metric, wanted[metric], arms, chart, who, plan, reader, data) for metric in metrics),
@@ -103,10 +106,12 @@ def _trace(
         rates=data.add("rates", _lean(rates, who)) if rates else "",
         rows=tuple(made.labels), height=made.height, words=words, epochs=(first - 0.5, last + 0.5),
         x_title="epoch of the chain" if chart.x == "stage_epoch" else "epoch",
-        limits=limits, ticks=_ticks(limits), room=max(46, min(16 + 6 * longest, 16 + 6 * (LABEL + 4))),
-        key="arm" if who.by_arm else "key", look=who.look,
+        limits=limits, ticks=_ticks(limits) if positive else (), zero=bool(zeros),
+        room=max(46, min(16 + 6 * longest, 16 + 6 * (LABEL + 4))), key="arm" if who.by_arm else "key", look=who.look,
     )  # fmt: skip
-    said += _words(made, trace, rates, thinned, [texts[who.labels[a.name]] for a in arms if not rows[a.name]], len(facet.arms))
+    said += _words(
+        made, trace, rates, zeros, thinned, [texts[who.labels[a.name]] for a in arms if not rows[a.name]], len(facet.arms)
+    )
     told += [_told(arm, found) for arm, found in shown.items()]
     return trace
 
@@ -126,25 +131,47 @@ def _stages(arm: ArmPlan, chart: Chart, metrics: Sequence[str], plan: Plan) -> l
 
 
 def _phases(
-    arms: Sequence[ArmPlan], stages: Mapping[str, Sequence[tuple[str, int]]], who: Cast, reader: Reader
+    arms: Sequence[ArmPlan], stages: Mapping[str, Sequence[tuple[str, int]]], who: Cast, plan: Plan, reader: Reader
 ) -> dict[str, list[dict[str, Any]]]:
-    """Phases of each arm, with epochs as the chart counts them."""
+    """Phases of each arm as `strips` takes them: with epochs as the chart counts them, and what is known of their thaw."""
     found: dict[str, list[dict[str, Any]]] = {arm.name: [] for arm in arms}
+    keys = {(arm.name, name): key for arm in arms for trial in arm.trials for name, key in trial.stages}
+    thaws = {at: plan.stages[key].settings.get("thaw") for at, key in keys.items()}
     for row in reader.phases:
         shifts = dict(stages.get(row["arm"], ()))
         if row["stage"] not in shifts or (who.seeds is not None and row["seed"] not in who.seeds):
             continue
         shift = shifts[row["stage"]]
         moved = {key: row[key] + shift for key in ("began", "ended")}
-        found[row["arm"]].append({**row, **moved, "shift": shift, "several": len(shifts) > 1})
+        mine = found[row["arm"]]
+        before = mine[-1] if mine and all(mine[-1][key] == row[key] for key in ("seed", "stage")) else None
+        thaw = Thaw.model_validate(dict(thaws[row["arm"], row["stage"]] or {}))
+        told = {"unit": _unit(thaw), "kept": before is None or _kept(thaw, before, row)}
+        mine.append({**row, **moved, **told, "shift": shift, "several": len(shifts) > 1})
     return found
+
+
+def _unit(thaw: Thaw) -> str:
+    """What the names of a phase's groups are names of."""
+    if isinstance(thaw.by, Layers):
+        return "layer" if thaw.by.tensors is None else "tensor"
+    return "group"
+
+
+def _kept(thaw: Thaw, before: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Whether all that trained in the phase `before` trains in this one, and more does."""
+    if thaw.cumulative:
+        return True
+    # Phases by hand may name again what trained before; those of layers or tensors never do.
+    again = set(before["trainable"] or ()) <= set(row["trainable"] or ())
+    return isinstance(thaw.by, Phases) and again and bool(row["groups"])
 
 
 def _curves(
     metric: str, wanted: Sequence[Wanted], arms: Sequence[ArmPlan], chart: Chart, who: Cast, plan: Plan, reader: Reader,
     data: Keeper,
-) -> tuple[str, str, str]:  # fmt: skip
-    """Title, and names of the data sets of means and single seeds ("" where there is nothing more to see in them)."""
+) -> schedule.Curve:  # fmt: skip
+    """Means of one metric, and single seeds, where there is more to see in them."""
     by_name = {arm.name: arm for arm in arms}
     task = next((t for w in wanted if (t := objective_of(plan.stages, by_name[w.arm], w.stage))), "")
     band = chart.band if len(arms) <= CATEGORIES else "none"
@@ -155,13 +182,45 @@ def _curves(
     title = metric_title(metric, task)
     kept = [{k: v for k, v in row.items() if k != "asked"} for row in (raw if len(raw) <= SEEDS else [])]
     means = [{k: v for k, v in row.items() if k != "asked"} for row in means]
-    return title, data.add("means", _lean(means, who)), data.add("seeds", _lean(kept, who)) if kept else ""
+    order = [who.labels[arm.name] for arm in arms]
+    lone, lone_seeds = _alone(means, ("arm", "stage"), order, 0.5), _alone(kept, ("arm", "stage", "seed"), order, 0.66)
+    return schedule.Curve(
+        title, data.add("means", _lean(means, who)), data.add("seeds", _lean(kept, who)) if kept else "",
+        data.add("lone", _lean(lone, who)) if lone else "", data.add("lone-seeds", _lean(lone_seeds, who)) if lone_seeds else "",
+        _about([*(row[k] for row in means for k in ("mean", "lo", "hi")), *(row["value"] for row in kept)]),
+    )  # fmt: skip
+
+
+def _about(values: Sequence[float | None]) -> tuple[float, float] | None:
+    """Limits of an axis about the one value there is; None where there are several, or none."""
+    found = {value for value in values if value is not None}
+    if len(found) != 1:
+        return None
+    value = found.pop()
+    half = abs(value) / 10 or 1.0
+    return value - half, value + half
+
+
+def _alone(rows: Rows, line: Sequence[str], order: Sequence[str], place: float) -> Rows:
+    """Those of `rows` that share their line with no other; a line is told by the columns `line`.
+
+    `at` is where they stand: in the middle half of their epoch, the arms in `order` beside each other, each in its own part
+    at `place`, from 0 to 1.
+    """
+    counts = Counter(tuple(row[name] for name in line) for row in rows)
+    shifts = {arm: 0.5 * ((i + place) / len(order) - 0.5) for i, arm in enumerate(order)}
+    alone = [row for row in rows if counts[tuple(row[name] for name in line)] == 1]
+    return [{**row, "at": round(row["x"] + shifts[row["arm"]], 4)} for row in alone]
 
 
 def _rates(
     arms: Sequence[ArmPlan], stages: Mapping[str, Sequence[tuple[str, int]]], who: Cast, reader: Reader, window: tuple[int, int]
-) -> tuple[Rows, str]:
-    """Rows of the rates, equal lines of an arm drawn once, and what was left out."""
+) -> tuple[Rows, list[str], str]:
+    """Corners of the steps of the rates, equal lines of an arm drawn once; where rates are 0; and what was left out.
+
+    Each epoch goes from half an epoch before its number to half an epoch after it, as on the strips. Where a group of
+    parameters is frozen it has no rate, and its line is broken.
+    """
     pairs = [(arm.name, stage) for arm in arms for stage, _ in stages[arm.name]]
     order = {arm.name: i for i, arm in enumerate(arms)}
     read = reader.rates([arm for arm, _ in pairs], [stage for _, stage in pairs], who.seeds)
@@ -176,22 +235,54 @@ def _rates(
         for row in found:
             lowest[row["arm"]] = min(lowest.get(row["arm"], row["seed"]), row["seed"])
         found = [row for row in found if row["seed"] == lowest[row["arm"]]]
-    lines = _lines(found)
-    every = max(1, math.ceil(sum(len(key[2]) for key in lines) / POINTS))
-    rows: Rows = []
-    for number, ((arm, stage, epochs, rates), of) in enumerate(lines.items()):
+    drawn: list[tuple[dict[str, Any], list[tuple[float, float]]]] = []
+    zeros: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    for (arm, stage, epochs, rates), of in _lines(found).items():
         shift = dict(stages[arm])[stage]
-        told: dict[str, Any] = {
-            "group": names(list(dict.fromkeys(g for g, _ in of)), 6),
-            "of": names([str(s) for s in sorted({s for _, s in of})], 8),
-        }
+        groups = list(dict.fromkeys(g for g, _ in of))
+        told: dict[str, Any] = {"group": names(groups, 6), "of": names([str(s) for s in sorted({s for _, s in of})], 8)}
         # Later arms are drawn over earlier ones: those are wider, so that equal rates are seen to be of several.
         told["width"] = round(1.4 + 2.4 * (len(order) - 1 - order[arm]) / (len(order) - 1), 2) if len(order) > 1 else 1.8
-        points = [(epoch + shift, rate) for epoch, rate in zip(epochs, rates, strict=True)]
-        for i, (x, rate) in enumerate(points):
-            if window[0] <= x <= window[1] and (i % every == 0 or i == len(points) - 1):
-                rows.append({"arm": who.labels[arm], "key": who.keys[arm], "line": number, "x": x, "rate": rate, **told})
-    return rows, left
+        at = [(e + shift, rate) for e, rate in zip(epochs, rates, strict=True) if window[0] <= e + shift <= window[1]]
+        drawn += [({"arm": who.labels[arm], "key": who.keys[arm], **told}, corners) for corners in _steps(at)]
+        if still := tuple(x for x, rate in at if rate == 0):
+            zeros.setdefault((who.labels[arm], still), []).extend(groups)
+    every = max(1, math.ceil(sum(len(corners) for _, corners in drawn) / POINTS))
+    rows = [
+        {**told, "line": number, "x": x, "rate": rate}
+        for number, (told, corners) in enumerate(drawn)
+        for x, rate in [*corners[:-2:every], *corners[-2:]]
+    ]
+    alike: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    for (arm, still), groups in zeros.items():
+        alike.setdefault((names(list(dict.fromkeys(groups)), 4), still), []).append(arm)
+    said = [f"{what} of {names(of_arms, 4)} in {_spans(still)}" for (what, still), of_arms in alike.items()]
+    return rows, said, left
+
+
+def _steps(points: Sequence[tuple[int, float]]) -> list[list[tuple[float, float]]]:
+    """Corners of a rate's steps, from each to the right and then up or down; a list for each stretch without a gap."""
+    made: list[list[tuple[float, float]]] = []
+    for i, (epoch, rate) in enumerate(points):
+        if i == 0 or epoch != points[i - 1][0] + 1:
+            made.append([(epoch - 0.5, rate)])
+        elif rate != points[i - 1][1]:
+            made[-1].append((epoch - 0.5, rate))
+        if i == len(points) - 1 or epoch != points[i + 1][0] - 1:
+            made[-1].append((epoch + 0.5, rate))
+    return made
+
+
+def _spans(epochs: Sequence[int]) -> str:
+    """Ascending `epochs` in words: "epoch 3", "epochs 1 to 3 and 7"."""
+    ends: list[list[int]] = []
+    for epoch in epochs:
+        if ends and ends[-1][1] == epoch - 1:
+            ends[-1][1] = epoch
+        else:
+            ends.append([epoch, epoch])
+    said = [str(a) if a == b else f"{a} to {b}" for a, b in ends]
+    return f"epoch{'s' if len(epochs) > 1 else ''} {names(said, 4)}"
 
 
 def _lines(found: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, ...], list[tuple[str, int]]]:
@@ -240,13 +331,15 @@ def _lean(rows: Rows, who: Cast) -> Rows:
 
 
 def _words(
-    made: Strips, trace: schedule.Trace, rates: Rows, thinned: str, empty: Sequence[str], asked: int
+    made: Strips, trace: schedule.Trace, rates: Rows, zeros: Sequence[str], thinned: str, empty: Sequence[str], asked: int
 ) -> list[str]:  # fmt: skip
     """How to read the figure, and what is not in it."""
     said = []
     phased = max((row["number"] for row in made.spans), default=0) > 0
     if phased:
         said.append("Strips: phases, paler before deeper, with what each thawed.")
+        said += ["Where one says only, the rest is frozen again."] if made.again else []
+        said += ["A number alone is that of the phase, from 0."] if made.numbered else []
         if made.apart:
             said.append("Seeds that differ have a strip each, in order; the names above are at the medians.")
         elif made.medians:
@@ -256,8 +349,10 @@ def _words(
     else:
         said.append("No fit has more than one phase.")
     low, _ = trace.limits
-    if rates and min(row["rate"] for row in rates) < low:
+    if any(0 < row["rate"] < low for row in rates):
         said.append(f"Rates below {low:.0e} are beyond the axis.")
+    if zeros:
+        said.append(f"A rate of 0 is drawn at the foot of its axis: {names(zeros, 3)}.")
     said += [thinned] if thinned else []
     said += [f"No data yet: {names(list(empty))}."] if empty else []
     if asked > ARMS:
@@ -271,5 +366,6 @@ def _told(arm: str, rows: Sequence[Mapping[str, Any]]) -> str:
     parts = []
     for row in mine:
         word = end_word(row["ended_by"])
-        parts.append(f"{names(thawed(row), 3)} in epochs {row['began']} to {row['ended']}" + (f" ({word})" if word else ""))
+        what = f"{names(trains(row), 3)}{only(row)}"
+        parts.append(f"{what} in {_spans(range(row['began'], row['ended'] + 1))}" + (f" ({word})" if word else ""))
     return f"{arm}: {'; '.join(parts)}."

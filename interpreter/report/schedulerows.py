@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from statistics import median_low
 from typing import Any
 
-from interpreter.report.charts.schedule import ENDS, LETTER
-from interpreter.report.words import names, number
+from interpreter.report.charts.schedule import ENDS, LETTER, NARROW
+from interpreter.report.charts.theme import LONE_WIDTH
+from interpreter.report.words import count, names, number
 
 Record = Mapping[str, Any]
 TALL, THIN, GAP, BETWEEN = 19.0, 6.0, 2.0, 9.0  # pixels: a strip, one of several seeds, between those, between arms
@@ -16,7 +17,7 @@ NAMES, LINE = 14.0, 12.5  # pixels of a row of names above thin strips, and of a
 THIN_ROWS = 60  # strips of single seeds in one chart; with more, an arm has one strip, of medians
 PALE, DEEP = 0.16, 0.54  # opacity of the first and of the last phase: text stays legible on either
 LABEL = 30  # letters of a line of an arm's label
-SHOWN = 2  # names written on a strip; what is pointed at tells all
+SHOWN = (4, 2)  # names written on a strip, where there is room and where there is less; what is pointed at tells all
 
 
 @dataclass
@@ -31,11 +32,15 @@ class Strips:
     height: float = 0.0
     medians: bool = False  # some arm is drawn by medians
     apart: bool = False  # some arm has a strip a seed
+    again: bool = False  # some phase froze what trained before
+    numbered: bool = False  # some strip is too short for a name, at the width of a file
 
 
 def strips(arms: Mapping[str, Sequence[Record]], keys: Mapping[str, str], window: tuple[int, int]) -> Strips:
     """The strips of `arms`: label -> its phases, as `Reader.phases` has them, with `began` and `ended` along the x axis.
 
+    Each phase has besides: `unit`, what its `groups` are ("group", "layer" or "tensor"); `kept`, whether all that trained in
+    the phase before still does; `shift`, what was added to its epochs; `several`, whether the stage needs a name.
     Seeds that went through the same phases share a strip. `window` is the first and last epoch drawn.
     """
     made = Strips()
@@ -55,6 +60,9 @@ def strips(arms: Mapping[str, Sequence[Record]], keys: Mapping[str, str], window
         needed = LINE * len(lines)
         made.labels.append((round(top + height / 2, 1), lines))
         made.height = round(top + max(height, needed) + BETWEEN, 1)
+    made.again = any(not row["kept"] for rows in arms.values() for row in rows)
+    pixels = LONE_WIDTH / NARROW / (window[1] - window[0] + 1)
+    made.numbered = any(_too_short(row, pixels) for row in made.names)
     return made
 
 
@@ -74,10 +82,20 @@ def end_word(reason: str | None) -> str:
     return ENDS[reason][0] if reason is not None and reason in ENDS else ""
 
 
-def thawed(row: Record) -> list[str]:
-    """What a phase thawed: names of groups; ["all"] where there is nothing to tell apart."""
-    groups = list(row["groups"] or ())
-    return groups if groups else ["all"]
+def trains(row: Record) -> list[str]:
+    """What a phase is called by: what it thawed, or all that trains in it where something was frozen again.
+
+    Names of groups, layers or tensors; ["all"] where there is nothing to tell apart.
+    """
+    if row["kept"] or row["unit"] != "group":  # phases of layers or tensors have none in common: what one thawed is all of it
+        return list(row["groups"] or ()) or ["all"]
+    # Groups are direct parts of the encoder, and the head; one that would be taken for the head keeps its whole name.
+    return [name if name == "encoder.head" else name.removeprefix("encoder.") for name in row["trainable"]]
+
+
+def only(row: Record) -> str:
+    """What is said after the names of a phase that froze something again."""
+    return "" if row["kept"] else " only"
 
 
 def _trials(rows: Sequence[Record], window: tuple[int, int]) -> dict[int, list[dict[str, Any]]]:
@@ -169,7 +187,7 @@ def _told(rows: Sequence[Record], row: Record) -> dict[str, Any]:
     """What a reader is told who points at a phase."""
     trained = ""
     if row["parameters"] is not None:
-        trained = f"{row['parameters']:,} parameters in {row['tensors']} tensors"
+        trained = f"{row['parameters']:,} parameters in {count(row['tensors'], 'tensor')}"
     elif row["trainable"]:
         trained = names(list(row["trainable"]), 8)
     best = ""
@@ -184,8 +202,11 @@ def _told(rows: Sequence[Record], row: Record) -> dict[str, Any]:
         span = f"{lasted[0]} to {lasted[-1]} of them"
     back = sorted({r["restored"] for r in rows if r["restored"] is not None})
     began = f"; from the weights of epoch {names([str(e) for e in back], 5)}" if back else ""
+    if not row["kept"]:
+        trained += f" ({names(trains(row), 8)})"
+    new = "all" if row["groups"] is None else names(list(row["groups"]), 8) or "nothing more"
     return {"of": names([str(s) for s in sorted({r["seed"] for r in rows})], 8), "number": row["phase"], "span": span,
-            "thawed": names(thawed(row), 8) + began, "trained": trained, "ended": _reasons(rows), "best": best}  # fmt: skip
+            "thawed": new + began, "trained": trained, "ended": _reasons(rows), "best": best}  # fmt: skip
 
 
 def _reasons(rows: Sequence[Record]) -> str:
@@ -201,23 +222,57 @@ def _reasons(rows: Sequence[Record]) -> str:
 def _name(
     made: Strips, who: Mapping[str, str], rows: Sequence[Record], a: float, b: float, y: float, seeds: int, *, alone: bool
 ) -> None:
-    """What is written on a phase: what it thawed, and what ended it where that is not the same for all seeds or has room."""
+    """What is written on a phase: what it thawed and what ended it, then in fewer letters, for where there is less room."""
     row = rows[0]
-    groups = thawed(row)
-    name = ", ".join(groups[:SHOWN]) + (f" +{len(groups) - SHOWN}" if len(groups) > SHOWN else "")
-    name = f"+ {name}" if row["phase"] and row["groups"] else name
-    if row["several"]:
-        name = f"{row['stage']}: {name}"
-    if not alone and len(rows) < seeds:
-        name += f" ({len(rows)} of {seeds} seeds)"
+    full, bare = _texts(row)
+    stage = f"{row['stage']}: " if row["several"] else ""
+    reached = f" ({len(rows)} of {seeds} seeds)" if not alone and len(rows) < seeds else ""
+    named = _shrinking([f"{stage}{text}{reached}" for text in full])
     counts: dict[str, int] = {}
     for each in rows:
-        counts[end_word(each["ended_by"])] = counts.get(end_word(each["ended_by"]), 0) + 1
+        reason = end_word(each["ended_by"]) if each["whole"] else ""
+        counts[reason] = counts.get(reason, 0) + 1
     top = max(counts, key=lambda word: counts[word])
     word = f"{top} {counts[top]}/{len(rows)}" if top and len(counts) > 1 else top
-    room = LETTER * len(name) + 12
-    made.names.append({**who, "a": a, "b": b, "y": y, "name": name, "word": word, "room": round(room),
-                       "rooms": round(room + LETTER * len(word) + 14)})  # fmt: skip
+    # A name of any length together with the reason comes before the longest one without it.
+    texts = [(text, word) for text in named if word] + [(text, "") for text in _shrinking([*named, *full, *bare])]
+    # Beside the letters: what lies before, between and after them. A number, the last resort, comes close to the mark behind it.
+    rooms = [LETTER * (len(text) + len(said)) + (26 if said else 12 if text == bare[-1] else 16) for text, said in texts]
+    made.names.append({**who, "a": a, "b": b, "y": y, "number": str(row["phase"]), "texts": [text for text, _ in texts],
+                       "words": [said for _, said in texts], "rooms": [round(room) for room in rooms]})  # fmt: skip
+
+
+def _texts(row: Record) -> tuple[list[str], list[str]]:
+    """Names for a strip, each shorter than the one before where it can be, and what is left where no name has room.
+
+    "+ conv1, conv2", "+2 groups"; "+2", "phase 3", "3". The sign is that of what joins others; what trains alone has none.
+    """
+    found, phase = trains(row), row["phase"]
+    bare = [f"phase {phase}", str(phase)]
+    if row["groups"] is None:
+        return ["all"], bare
+    # Of a tensor the part says enough: encoder.conv3.1.weight.
+    short = [name.removeprefix("encoder.") if row["unit"] == "tensor" else name for name in found]
+    plus, sign = ("+ ", "+") if phase and row["kept"] else ("", "")
+    told = [", ".join([*short[:shown], *([f"{len(short) - shown} more"] if len(short) > shown else [])]) for shown in SHOWN]
+    full = [f"{plus}{text}{only(row)}" for text in told]
+    full.append(f"{sign}{count(len(found), row['unit'])}{only(row)}")
+    return full, [f"+{len(found)}" if row["kept"] else f"{len(found)} only", *bare]
+
+
+def _shrinking(texts: Sequence[str]) -> list[str]:
+    """`texts` without those that are no shorter than one before them."""
+    kept: list[str] = []
+    for text in texts:
+        if not kept or len(text) < len(kept[-1]):
+            kept.append(text)
+    return kept
+
+
+def _too_short(row: Record, pixels: float) -> bool:
+    """Whether there is room on a strip, of so many pixels an epoch, for the phase's number at most."""
+    room = (row["b"] - row["a"]) * pixels
+    return not any(room > needed and text != row["number"] for text, needed in zip(row["texts"], row["rooms"], strict=True))
 
 
 def _end(made: Strips, who: Mapping[str, str], row: Record, y: float, size: float) -> None:

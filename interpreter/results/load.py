@@ -62,7 +62,9 @@ _EVENTS = {
     "phase_starts": f"""
         SELECT {_AT}, phase, groups, trainable, tensors, parameters, rate, restored + 1 AS restored, why
         FROM staged WHERE kind = 'phase'""",
-    "findings": f"SELECT {_AT}, code, coalesce(severity, 'warning') AS severity, text FROM staged WHERE kind = 'finding'",
+    "findings": f"""
+        SELECT {_ID}, coalesce("of", epoch, 0) + 1 AS epoch, code, coalesce(severity, 'warning') AS severity, text
+        FROM staged WHERE kind = 'finding'""",
     "datasets": f"""
         SELECT e.stage_id, e.attempt, e.name AS dataset, d.source, nullif(x.fingerprint, '') AS fingerprint, e.origin, e.facts
         FROM (SELECT {_ID}, name, origin, facts FROM staged WHERE kind = 'data') e

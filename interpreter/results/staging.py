@@ -26,7 +26,8 @@ _TYPES = {
     "split": "VARCHAR", "name": "VARCHAR", "value": "JSON", "code": "VARCHAR", "severity": "VARCHAR", "text": "VARCHAR",
     "trainable": "VARCHAR[]", "groups": "VARCHAR[]", "tensors": "INTEGER", "parameters": "BIGINT", "rate": "DOUBLE",
     "restored": "INTEGER", "origin": "VARCHAR", "facts": "JSON", "rule": "VARCHAR", "resource": "VARCHAR", "slope_mb": "DOUBLE",
-    "size_mb": "DOUBLE", "n": "INTEGER", "checkpoint": "VARCHAR", "file": "VARCHAR", "trained": "INTEGER", "reached": "INTEGER",
+    "size_mb": "DOUBLE", "n": "INTEGER", "of": "INTEGER", "checkpoint": "VARCHAR", "file": "VARCHAR", "trained": "INTEGER",
+    "reached": "INTEGER",
 }  # fmt: skip
 _NUMBERS = frozenset({"NaN", "Infinity", "-Infinity"})
 _NO_EVENT = """SELECT 1 FROM staged WHERE "#" IS NULL OR kind IS NULL OR attempt IS NULL

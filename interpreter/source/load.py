@@ -6,6 +6,7 @@ non-text keys, tabs as indentation, text that is not UTF-8, more than 256 kB, mo
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from interpreter.source.scalars import BadScalar, resolve
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 50
+_NO_LETTER = re.compile("[\0\ud800-\udfff]")  # which no file's name and, of the halves of a letter, no file can hold
+_WORD = re.compile(r"[\w.-]+")
 _NO_KEY = "\0"  # stands for a key that is none: that was told, and what it leads to is left out
 
 
@@ -112,8 +115,12 @@ def _syntax(error: MarkedYAMLError, shown: str, text: str) -> Problem:
     what = (error.problem or "not YAML").strip()
     lines = lines_of(text)
     line = lines[place.line - 1] if place.line <= len(lines) else ""
-    if "\t" in line[: place.column] or "\\t" in what:
+    margin = line[: len(line) - len(line.lstrip())]
+    if "\t" in margin:
         return Problem("tab", "indentation is spaces; this line has a tab", place, hint="replace the tab by spaces")
+    if "\\t" in what:
+        text = "a space stands between words, behind a colon or a dash; here is a tab"
+        return Problem("tab", text, place, hint="replace the tab by a space")
     if "%" in line[:1]:
         return Problem("directive", "a page has no % directives", place, hint="remove the line")
     hint, begin = "", error.context_mark
@@ -121,11 +128,19 @@ def _syntax(error: MarkedYAMLError, shown: str, text: str) -> Problem:
         place = Place(shown, begin.line + 1, begin.column + 1)  # where it began, not where its end was missed
     if "unexpected end of stream" in what:
         what = "this quote is never closed"
+    elif "expected <block end>" in what and place.column > len(margin) + 1:
+        what, hint = "the value before this has ended", "quotes or brackets go around the whole value"
     elif "expected <block end>" in what:
         what = "this line is indented unlike the lines it belongs to"
         hint = "keys of one mapping begin at the same column"
     elif "mapping values are not allowed" in what:
-        hint = "a value with a colon and a space in it needs quotes"
+        key = line[: place.column - 1].strip()
+        if _WORD.fullmatch(key):  # the first colon of its line: what is above goes on here, as a text of several lines does
+            place = Place(shown, place.line, len(margin) + 1, len(key))
+            what = "this line goes on from the value above it, as it is indented further than its key"
+            hint = "keys of one mapping begin at the same column; a text with a colon and a space in it needs quotes"
+        else:
+            hint = "a value with a colon and a space in it needs quotes"
     elif "could not find expected ':'" in what:
         hint = "a key is followed by a colon and a space"
     elif "expected ',' or" in what:
@@ -183,15 +198,21 @@ class _Builder:
             self._refuse("tag", "a page has no tags", event, got, "remove the tag: types follow from the key")
 
     def _scalar(self, event: Any) -> Scalar:
-        place = self._place(event)
+        place, text = self._place(event), event.value
+        if strange := _NO_LETTER.search(text):
+            what, hint = f"this text has {strange[0]!a} in it, which is no letter", "write the letter itself, or leave it out"
+            self.problems.add(Problem("syntax", what, place, hint=hint))
+            text = _NO_LETTER.sub("?", text)
         is_plain = event.style in (None, "")
         if not is_plain:
-            return Scalar(place, event.value, event.value)
+            return Scalar(place, text, text)
+        if event.start_mark.index == event.end_mark.index and self.stack and self.stack[-1].key is not None:
+            place = self.stack[-1].key.place  # the parser says where the next word is, which may be lines below
         try:
-            return Scalar(place, resolve(event.value), event.value)
+            return Scalar(place, resolve(text), text)
         except BadScalar as error:
-            self.problems.add(Problem("bad-number", str(error), place, got=event.value[:40], hint=error.hint))
-            return Scalar(place, 0, event.value)
+            self.problems.add(Problem("bad-number", str(error), place, got=text[:40], hint=error.hint))
+            return Scalar(place, 0, text)
 
     def _add(self, node: Node) -> None:
         if not self.stack:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from interpreter.errors import Place
@@ -32,11 +32,12 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """Keys are always text; `keys` tells where each was written."""
+    """Keys are always text; `keys` tells where each was written, `base` what stood here before anything was changed."""
 
     place: Place
     items: dict[str, Node]
     keys: dict[str, Place]
+    base: Mapping | None = field(default=None, compare=False, repr=False)
 
     def get(self, key: str) -> Node | None:
         """The node at `key`, or None."""
@@ -49,7 +50,20 @@ class Mapping:
 
     def put(self, key: str, node: Node, place: Place) -> Mapping:
         """The same mapping with `node` at `key`, which was written at `place`."""
-        return Mapping(self.place, {**self.items, key: node}, {**self.keys, key: place})
+        return Mapping(self.place, {**self.items, key: node}, {**self.keys, key: place}, self.base)
+
+    def changed(self, key: str, node: Node, place: Place) -> Mapping:
+        """The same, remembering what it was changed from: what another line says, an `extends`, a `set` or a profile."""
+        return Mapping(self.place, {**self.items, key: node}, {**self.keys, key: place}, self.base or self)
+
+    def changes(self, loc: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Node, Node | None]]:
+        """What was changed here and below: the keys that lead to it, what stands there now, and what stood there, if anything."""
+        for key, node in self.items.items():
+            old = self.base.get(key) if self.base is not None else node
+            if isinstance(node, Mapping) and isinstance(old, Mapping) and node.base is not None:
+                yield from node.changes((*loc, key))
+            elif old is not node:
+                yield (*loc, key), node, old
 
 
 Node = Scalar | Sequence | Mapping
@@ -67,6 +81,15 @@ def plain(node: Node) -> Any:
     if isinstance(node, Sequence):
         return [plain(item) for item in node.items]
     return {key: plain(item) for key, item in node.items.items()}
+
+
+def content(node: Node) -> Hashable:
+    """What `node` says, wherever it stands: equal for equal text, to look things up by."""
+    if isinstance(node, Scalar):
+        return node.value.__class__, node.value  # 1, 1.0 and true are one key of a dict, and three values
+    if isinstance(node, Sequence):
+        return tuple([content(item) for item in node.items])
+    return Mapping, tuple([(key, content(item)) for key, item in node.items.items()])
 
 
 def kind_of(node: Node) -> str:
@@ -128,5 +151,5 @@ def merge(base: Node, over: Node) -> Node:
     merged = base
     for key, node in over.items.items():
         below = merged.get(key)
-        merged = merged.put(key, node if below is None else merge(below, node), over.keys[key])
+        merged = merged.changed(key, node if below is None else merge(below, node), over.keys[key])
     return merged

@@ -18,6 +18,7 @@ from interpreter.spec import prediction_files
 from interpreter.spec.base import Config
 from interpreter.spec.components.objectives import Classification, Regression
 from interpreter.spec.curve_files import Layout, named, read_curves
+from interpreter.spec.formats import pieces, try_form
 from interpreter.spec.metrics import METRICS
 from interpreter.spec.names import NAME, did_you_mean
 
@@ -27,6 +28,7 @@ _SUFFIXES = {".csv": "curves", ".tsv": "curves", ".npz": "predictions", ".parque
 _OBJECTIVES: dict[str, type[Classification | Regression]] = {"classification": Classification, "regression": Regression}
 _NO_LABEL = re.compile(r"[\s\[\]=,@#/]+")
 _SEED = re.compile(r"0|[1-9]\d{0,8}")
+_FAR = 10**6  # a row as far down as any
 
 Kind = Literal["curves", "predictions", "tensorboard"]
 
@@ -181,11 +183,14 @@ def _template(ids: str | None, columns: dict[str, str], where: str) -> None:
     if ids is None:
         return
     try:
-        told = ids.format(row=0) != ids.format(row=1)
-    except (KeyError, ValueError, IndexError, AttributeError, TypeError):
-        told = False
-    if not told:
-        raise ValueError(f"{where}: `{ids}` does not call every row something else; such as `v6-{{row:05d}}`")
+        for piece in pieces(ids):
+            if piece.hole not in ("", "row"):
+                raise ValueError(f"there is no `{piece.hole}`")
+            try_form(piece.form, whole=True)
+        if ids.format(row=_FAR) == ids.format(row=_FAR + 1):
+            raise ValueError("large numbers come out alike")
+    except ValueError as error:
+        raise ValueError(f"{where}: `{ids}` does not call every row something else: {error}; such as `v6-{{row:05d}}`") from None
     if "ids" in columns.values():
         raise ValueError(f"{where}: the examples have names already, in `columns`")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from pathlib import Path
+from typing import Any
 
 from interpreter.errors import PageError, Problem, Problems
 from interpreter.project import Project
@@ -23,7 +24,9 @@ class Library:
     def __init__(self, project: Project) -> None:
         self.project = project
         self.texts: dict[str, str] = {}
+        self.typed: dict[Hashable, Any] = {}  # what was read from equal text as one class is one object
         self._pages: dict[Path, PageText | Problems] = {}
+        self._days: dict[str, list[PageText]] = {}
         self._notebooks: dict[str, tuple[Notebook | None, Problems]] = {}
 
     def shown(self, path: Path) -> str:
@@ -51,13 +54,14 @@ class Library:
 
     def dated(self, date: str) -> list[PageText]:
         """The pages of a day that can be read, in order of their files' names."""
-        pages = []
-        for path in self._of_day(date):
-            try:
-                pages.append(self.page(path))
-            except PageError:
-                continue  # told when that page itself is checked
-        return pages
+        if date not in self._days:
+            self._days[date] = pages = []
+            for path in self._of_day(date):
+                try:
+                    pages.append(self.page(path))
+                except PageError:
+                    continue  # told when that page itself is checked
+        return self._days[date]
 
     def _of_day(self, date: str) -> list[Path]:
         files = sorted(self.project.specs.glob(f"{date}*.yaml"))

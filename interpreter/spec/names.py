@@ -145,6 +145,14 @@ def result_ref(text: str) -> ResultRef | None:
     return ResultRef(date, entry, arm, point, found["stage"], found["checkpoint"] or "best")
 
 
+def wrong_checkpoint(text: str) -> tuple[str, str]:
+    """What stands behind the `@` of `text` where all else names a result, and a hint what may; "", "" where that is not so."""
+    before, at, checkpoint = text.partition("@")
+    if not at or result_ref(text) is not None or result_ref(before) is None:
+        return "", ""
+    return checkpoint, nearest(checkpoint, ("best", "last")) or "a checkpoint is best, last or epoch-N"
+
+
 def metric_ref(text: str) -> tuple[str, str, str]:
     """`[stage.]split/name` as (stage or "", split, name); parts that are not written are ""."""
     where, slash, name = text.rpartition("/")
@@ -154,12 +162,24 @@ def metric_ref(text: str) -> tuple[str, str, str]:
     return (stage, split, name) if dot else ("", where, name)
 
 
+def nearest(name: object, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """A hint: the known name nearest to `name`, "" where none is near."""
+    close = difflib.get_close_matches(str(name), sorted(set(known)), n=2, cutoff=cutoff)
+    return f"did you mean {' or '.join(f'`{c}`' for c in close)}?" if close else ""
+
+
+def misspelt(written: Iterable[str], known: Iterable[str]) -> tuple[str, str]:
+    """The first of the words `written` that is near to one of `known`, and a hint which; "", "" where none is."""
+    names = set(known)
+    return next(((word, hint) for word in written if word not in names and (hint := nearest(word, names))), ("", ""))
+
+
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """A hint: the known name nearest to `name`, else the list of them while it is short."""
     names = sorted(set(known))
-    close = difflib.get_close_matches(str(name), names, n=2, cutoff=0.6)
+    close = nearest(name, names)
     if close:
-        return f"did you mean {' or '.join(f'`{c}`' for c in close)}?"
+        return close
     if not names:
         return "none is defined here"
     return f"known: {', '.join(names[:16])}{', ...' if len(names) > 16 else ''}"

@@ -92,7 +92,8 @@ def _language(tree: Mapping, problems: Problems) -> None:
             )
         )
     elif not isinstance(node, Scalar) or type(node.value) is not int or node.value != 1:
-        problems.add(Problem("language-version", "this program reads language version 1", node.place, "expt", "1", kind_of(node)))
+        got = f"{kind_of(node)}: {node.text}" if isinstance(node, Scalar) and node.value is not None else kind_of(node)
+        problems.add(Problem("language-version", "this program reads language version 1", node.place, "expt", "1", got))
 
 
 def _date(tree: Mapping, file: Path, problems: Problems) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from interpreter.spec.base import Config
 from interpreter.spec.components.schedules import AnyRateRule, Plateau
@@ -121,6 +121,15 @@ class Thaw(Config):
     """Frozen normalization layers: use running statistics; normalize by the batch; or also go on tracking."""
     lr: float | None = Field(default=None, gt=0)
     """Peak learning rate of what thaws after the first phase. Absent: the stage's."""
+
+    @field_validator("by", mode="before")
+    @classmethod
+    def _one_way(cls, value: Any) -> Any:
+        """An arm that changes `by` merges with what the stage says: two ways at once are told as that."""
+        both = [name for name in ("phases", "layers", "tensors") if isinstance(value, dict) and value.get(name) is not None]
+        if len(both) > 1:
+            raise ValueError(f"it says `{both[0]}` and `{both[1]}`: give one, and take the other away, `{both[0]}: off`")
+        return value
 
 
 class Average(Config):

@@ -19,12 +19,12 @@ and a yet later one thaws again is as it was.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from interpreter.errors import StageFailed
-from interpreter.spec.components.schedules import AnyRateRule
+from interpreter.spec.components.schedules import AnyRateRule, Schedule
 from interpreter.spec.members import alone
 from interpreter.spec.stages import Layers, Phase, Phases, Thaw
 
@@ -52,6 +52,41 @@ class PhaseOf:
     max_epochs: int | None = None  # the three ends; the last phase has none, it lasts as long as the fit
     until_epoch: int | None = None
     patience: int | None = None
+    own_best: bool = True  # patience counts from its own first epoch, not from the best of the phases before
+
+
+def planned_epochs(epochs: int, phase: PhaseOf, began: int) -> int:
+    """Epochs of a phase that begins after `began` epochs of a fit of so many, when no patience ends it.
+
+    To the first of its `max_epochs`, its `until_epoch` and the fit's end; at least 1, also where its `until_epoch` is past.
+    """
+    ends = [epochs]
+    if phase.max_epochs is not None:
+        ends.append(began + phase.max_epochs)
+    if phase.until_epoch is not None:
+        ends.append(phase.until_epoch)
+    return max(1, min(ends) - began)
+
+
+def earliest(phases: Sequence[PhaseOf]) -> tuple[int, ...]:
+    """For each phase, after how many epochs of the fit it can begin at the earliest."""
+    begins = [0] if phases else []
+    for phase in phases[:-1]:
+        ends = [] if phase.patience is None else [phase.patience + phase.own_best]
+        ends += [] if phase.max_epochs is None else [phase.max_epochs]
+        ends += [] if phase.until_epoch is None else [max(1, phase.until_epoch - begins[-1])]
+        begins.append(begins[-1] + min(ends, default=1))
+    return tuple(begins)
+
+
+def rules_that_do_not_fit(schedule: Schedule, phases: Sequence[PhaseOf]) -> Iterator[tuple[PhaseOf, str, str]]:
+    """Phases whose own rate rule can't be laid over them, however long they may become: (phase, why, what is known of it)."""
+    for phase, begins in zip(phases, earliest(phases), strict=True):
+        if phase.lr_schedule is not None:
+            longest = planned_epochs(schedule.epochs, phase, begins)
+            peak = schedule.peak_lr() if phase.lr is None else phase.lr
+            if text := schedule.misfit(phase.lr_schedule, longest, peak):
+                yield phase, text, f"the phase has at most {longest} epochs, of the fit's {schedule.epochs}"
 
 
 def phases_of(thaw: Thaw, groups: Named, parameters: Sequence[Parameter]) -> tuple[PhaseOf, ...]:
@@ -90,6 +125,7 @@ def phases_of(thaw: Thaw, groups: Named, parameters: Sequence[Parameter]) -> tup
                 lr=thaw.lr if said.lr is None and index > 0 and new else said.lr,
                 lr_schedule=said.lr_schedule,
                 weight_decay=said.weight_decay,
+                own_best=thaw.best == "phase" or index == 0,
                 **({} if last else _ends(thaw, said, index)),
             )
         )
@@ -202,17 +238,35 @@ def _ends(thaw: Thaw, said: Phase, index: int) -> dict[str, int | None]:
     }
 
 
-def _sensible(thaw: Thaw, said: Phase, index: int, last: bool, thaws: bool) -> None:
-    number = index
-    ends = ("max_epochs", "until_epoch", "patience")
-    if last:
-        idle = [name for name in ends if getattr(said, name) is not None]
-        if idle:
-            text = f"phase {number} is the last of the thaw and lasts as long as the fit: its `{idle[0]}` would do nothing"
-            raise ThawError(text, hint="leave it out; `early_stopping` of the schedule ends a fit early")
-    elif all(value is None for value in _ends(thaw, said, index).values()):
-        text = f"phase {number} of the thaw would never end, and phase {number + 1} never begin"
-        raise ThawError(text, hint="say how phases end: `max_epochs`, `until_epoch` or `patience`")
+def written_lengths(thaw: Thaw) -> tuple[PhaseOf, ...]:
+    """The phases of a thaw by hand without what they thaw, as far as ends and rates go: what is so for any model; else ()."""
+    if not isinstance(thaw.by, Phases):
+        return ()
+    said = [each if isinstance(each, Phase) else Phase(groups=each) for each in thaw.by.phases]
+    return tuple(
+        PhaseOf(
+            index, (), (), (), phase.lr, phase.lr_schedule, phase.weight_decay,
+            own_best=thaw.best == "phase" or index == 0, **({} if index == len(said) - 1 else _ends(thaw, phase, index)),
+        )
+        for index, phase in enumerate(said)
+    )  # fmt: skip
+
+
+def ends_as_written(thaw: Thaw) -> None:
+    """Tell where a thaw has no end for a phase, or one that does nothing, as far as that is so for any model.
+
+    Raises: ThawError.
+    """
+    if isinstance(thaw.by, Phases):
+        said = [each if isinstance(each, Phase) else Phase(groups=each) for each in thaw.by.phases]
+        for index, phase in enumerate(said):
+            _ends_well(thaw, phase, index, index == len(said) - 1)
+    elif isinstance(thaw.by, Layers) and thaw.by.layers is not None:
+        _ends_well(thaw, Phase(groups="all"), 0, last=False)  # there is a head, and there are layers below it
+
+
+def _sensible(thaw: Thaw, said: Phase, number: int, last: bool, thaws: bool) -> None:
+    _ends_well(thaw, said, number, last)
     if thaws:
         return
     if thaw.cumulative:
@@ -222,6 +276,18 @@ def _sensible(thaw: Thaw, said: Phase, index: int, last: bool, thaws: bool) -> N
     if own:
         text = f"phase {number} of the thaw has its own `{own[0]}`, and thaws nothing for the first time"
         raise ThawError(text, hint="rate and decay belong to the phase that first thaws a parameter: say them there")
+
+
+def _ends_well(thaw: Thaw, said: Phase, number: int, last: bool) -> None:
+    ends = ("max_epochs", "until_epoch", "patience")
+    if last:
+        idle = [name for name in ends if getattr(said, name) is not None]
+        if idle:
+            text = f"phase {number} is the last of the thaw and lasts as long as the fit: its `{idle[0]}` would do nothing"
+            raise ThawError(text, hint="leave it out; `early_stopping` of the schedule ends a fit early")
+    elif all(value is None for value in _ends(thaw, said, number).values()):
+        text = f"phase {number} of the thaw would never end, and phase {number + 1} never begin"
+        raise ThawError(text, hint="say how phases end: `max_epochs`, `until_epoch` or `patience`")
 
 
 def _have(groups: Named) -> str:

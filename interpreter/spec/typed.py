@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from interpreter.errors import Problem, Problems
-from interpreter.source.nodes import Mapping, Node, Sequence, kind_of, locate, plain
+from interpreter.errors import Place, Problem, Problems
+from interpreter.source.nodes import Mapping, Node, Scalar, Sequence, kind_of, locate, plain
 from interpreter.spec.base import Config, description
 from interpreter.spec.names import did_you_mean
 
@@ -60,13 +60,18 @@ def unknown_key(what: str, key: str, node: Mapping, path: str, known: Iterable[s
 
 def read(cls: type[C], node: Mapping, problems: Problems, path: str, extra: dict[str, Any] | None = None) -> C | None:
     """`node` as a `cls`, or None with what is wrong in `problems`. `extra` is set beside what was written."""
+    made, items = _tried(cls, {**plain(node), **(extra or {})})
+    for item in _one_branch(node, [item for item, _ in _meant(node, [(item, item["loc"]) for item in items])]):
+        problems.add(_problem(cls, node, path, item, extra or {}))
+    return made
+
+
+def _tried(cls: type[C], data: dict[str, Any]) -> tuple[C | None, list[Any]]:
+    """`data` as a `cls`, or None and pydantic's findings."""
     try:
-        return cls.model_validate({**plain(node), **(extra or {})})
+        return cls.model_validate(data), []
     except ValidationError as error:
-        items = error.errors(include_url=False)
-        for item in _one_branch(node, [item for item, _ in _meant(node, [(item, item["loc"]) for item in items])]):
-            problems.add(_problem(cls, node, path, item))
-        return None
+        return None, error.errors(include_url=False)
 
 
 _Found = tuple[Any, tuple[Any, ...]]  # one of pydantic's findings, and what of its location is left
@@ -140,7 +145,7 @@ def _one_branch(node: Mapping, items: list[Any]) -> list[Any]:
     return kept
 
 
-def _problem(cls: type[Config], node: Mapping, path: str, item: Any) -> Problem:
+def _problem(cls: type[Config], node: Mapping, path: str, item: Any, extra: dict[str, Any]) -> Problem:
     loc, kind = item["loc"], item["type"]
     at, place, used = locate(node, loc)
     dotted = ".".join(str(step) for step in (path, *used) if step != "")
@@ -183,9 +188,32 @@ def _problem(cls: type[Config], node: Mapping, path: str, item: Any) -> Problem:
         wanted = limit.format(**context, read_as=_PATTERNS.get(pattern, pattern))
         return Problem("bad-value", f"{_called(used)} {wanted}", at.place, dotted, got=got)
     message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    return Problem(
-        "bad-value", f"{_called(used)}: {message[0].lower()}{message[1:]}" if used else message, at.place, dotted, got=got
-    )
+    message = f"{_called(used)}: {message[0].lower()}{message[1:]}" if used else message
+    return Problem("bad-value", message, _broken_at(cls, node, item, extra), dotted, got=got)
+
+
+def _broken_at(cls: type[Config], node: Mapping, item: Any, extra: dict[str, Any]) -> Place:
+    """Where a rule over several keys of a mapping was broken: at the last change without which it holds.
+
+    A mapping that was written so, or would be wrong without any one of its changes, is told as a whole.
+    """
+    at, _, used = locate(node, item["loc"])
+    changes = list(at.changes()) if isinstance(at, Mapping) else []
+
+    def holds_without(*taken_back: tuple[tuple[str, ...], Node, Node | None]) -> bool:
+        data = plain(node)
+        for loc, _, old in taken_back:
+            below = data
+            for step in (*used, *loc[:-1]):
+                below = below[step]
+            below.update({loc[-1]: plain(old)}) if old is not None else below.pop(loc[-1])
+        found = _tried(cls, {**data, **extra})[1]
+        return all((other["loc"], other["type"]) != (item["loc"], item["type"]) for other in found)
+
+    causes = [change for change in changes if holds_without(change)]
+    causes = causes or (changes if changes and holds_without(*changes) else [])
+    places = [now.place for _, now, _ in causes]
+    return max(places, key=lambda place: (place.file, place.line, place.column), default=at.place)
 
 
 def _called(used: tuple[str | int, ...]) -> str:
@@ -196,6 +224,8 @@ def _called(used: tuple[str | int, ...]) -> str:
 
 
 def _shown(node: Node) -> str:
+    if isinstance(node, Scalar) and node.value is None:
+        return kind_of(node)
     text = repr(plain(node))
     return f"{kind_of(node)}: {text if len(text) <= 60 else text[:57] + '...'}"
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from interpreter.stages.findings import few
 from interpreter.stages.phases import Thawing
 from interpreter.stages.rules import IGNORES_INPUT, read_rules
-from interpreter.stages.work import Event, finding
+from interpreter.stages.work import Event, finding, finding_at_end
 
 IMPROVED_BY = 0.01  # of the first epoch's loss
 STAGNANT = 5  # epochs without that, after which a start from other weights has stagnated
@@ -62,7 +62,7 @@ class Held:
         if not moved:
             return []
         text = f"frozen in phase {self._thawing.clock.phase}, and changed in it: {few(moved)}"
-        return [finding(end, "frozen-changed", text, "error")]
+        return [finding_at_end(end, "frozen-changed", text, "error")]
 
     def _hashes(self) -> dict[str, str]:
         return {name: hash_of({name: tensor}, name) for name, tensor in self._thawing.held(self._model).items()}
@@ -92,7 +92,7 @@ def of_losses(lines: Sequence[Mapping[str, Any]], end: int) -> tuple[int | None,
         text = f"{name} took {waited} epochs to become 1 % better than after the first, from weights that were carried over"
         if stood is None:
             text = f"{name} never became 1 % better than after the first epoch, from weights that were carried over"
-        said.append(finding(end, "stagnates-at-start", text))
+        said.append(finding_at_end(end, "stagnates-at-start", text))
     level = read_rules(lines, "train").get(IGNORES_INPUT, {}).get("loss", math.nan)
     began, length = _longest(_curve(epochs, "train/loss"), level)
     if length >= AT_CHANCE:
@@ -100,7 +100,7 @@ def of_losses(lines: Sequence[Mapping[str, Any]], end: int) -> tuple[int | None,
             f"train/loss stayed within {100 * AT_CHANCE_WITHIN:g} % of {level:.4g}, which a rule that ignores the input has,"
             f" for {length} epochs, from epoch {began + 1} to {began + length}"
         )
-        said.append(finding(end, "at-chance", text))
+        said.append(finding_at_end(end, "at-chance", text))
     return stood, said
 
 

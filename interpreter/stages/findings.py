@@ -13,10 +13,11 @@ from interpreter.parts.contract import Model
 from interpreter.spec.members import network_of
 from interpreter.stages.phases import Thawing
 from interpreter.stages.rates import Rates
-from interpreter.stages.work import Event, finding
+from interpreter.stages.work import Event, finding, finding_at_end
 
 OVERFIT_BY = 0.05  # of the lowest validation loss
-TINY_RATE = 100.0  # times below the rates of what trains already
+TINY_RATE = 100.0  # times below the rates of what trains already, or below its own peak
+LOW = 10.0  # times below the peak that a phase asks for
 
 
 def of_optimizer(model: nn.Module, optimizer: Optimizer) -> list[Event]:
@@ -75,33 +76,48 @@ def of_curves(epochs: Sequence[Mapping[str, Any]], end: int) -> list[Event]:
         f"overfits since epoch {epochs[low]['epoch'] + 1}: val/loss has gone from {val[low]:.4g} to {val[-1]:.4g}"
         f" while train/loss has gone down from {train[low]:.4g} to {train[-1]:.4g}"
     )
-    return [finding(end, "overfitting", text)]
+    return [finding_at_end(end, "overfitting", text)]
 
 
 def of_phase_end(thawing: Thawing, why: str, epoch: int) -> list[Event]:
     """A finding when patience ended a phase in the first epoch in which it could."""
     if why != "patience" or not thawing.ended_at_once():
         return []
-    counted = "its first epoch" if thawing.thaw.best == "phase" else "the best epoch of the phases before"
+    counted = "its first epoch" if thawing.phase.own_best else "the best epoch of the phases before"
+    by = f" by more than {thawing.thaw.min_delta:g}" if thawing.thaw.min_delta else ""
     text = (
         f"phase {thawing.clock.phase} was ended by patience after {thawing.clock.epochs} epochs:"
-        f" none improved {thawing.thaw.monitor} on {counted}"
+        f" none improved {thawing.thaw.monitor} on {counted}{by}"
     )
-    return [finding(epoch, "phase-ended-at-once", text)]
+    return [finding_at_end(epoch, "phase-ended-at-once", text)]
 
 
-def of_thawed_rate(rates: Rates, thawing: Thawing, epoch: int) -> list[Event]:
-    """A finding when what a phase thaws has a peak rate far below the peak rates of what trains already."""
-    now = thawing.clock.phase
-    peak = rates.peak(now)
-    trained = set(thawing.phase.parameters)
-    others = [phase.index for phase in thawing.phases[:now] if trained.intersection(phase.new)]
-    before = [found for index in others if (found := rates.peak(index)) is not None]
-    if peak is None or not before or peak * TINY_RATE > max(before) * (1 + 1e-9):
-        return []
-    what = few(thawing.phase.groups)
-    text = f"phase {now} thaws {what} at a peak rate of {peak:g}; what was thawed before has {max(before):g}"
-    return [finding(epoch, "thawed-rate-tiny", text)]
+def of_rates(rates: Rates, thawing: Thawing, epoch: int) -> list[Event]:
+    """Findings when a phase begins, by the rates that are planned for as long as it lasts.
+
+    What it thaws may have a far lower rate than what trains already; a rate of its own may not be what it gets, where the
+    stage's rule has come down by now; and the rule that an earlier phase has for itself may have run out.
+    """
+    now, what = thawing.clock.phase, few(thawing.phase.groups)
+    trained, mine = set(thawing.phase.parameters), rates.planned(now)
+    others = [phase for phase in thawing.phases[:now] if trained.intersection(phase.new)]
+    before = {phase: found for phase in others if (found := rates.planned(phase.index)) is not None}
+    out: list[Event] = []
+    highest = max((found.mean for found in before.values()), default=0.0)
+    if mine is not None and before and mine.mean * TINY_RATE <= highest * (1 + 1e-9):
+        text = f"phase {now} thaws {what} at a rate of {mine.mean:g} on average; what was thawed before has {highest:g}"
+        out.append(finding(epoch, "thawed-rate-tiny", text))
+    asked = thawing.phase.lr is not None and thawing.phase.lr_schedule is None
+    if mine is not None and asked and mine.highest * LOW <= mine.peak:
+        text = f"phase {now} has a peak rate of {mine.peak:g} of its own, and gets {mine.highest:g} at most:"
+        out.append(finding(epoch, "rate-never-peaked", f"{text} the stage's rule has come down by the time it begins"))
+    for phase, found in before.items():
+        if phase.lr_schedule is not None and found.highest * TINY_RATE <= found.peak:
+            text = f"phase {now} trains {few(phase.groups)} on at a rate of {found.highest:g}: the rule of phase {phase.index}"
+            out.append(
+                finding(epoch, "rate-ran-out", f"{text}, with its peak of {found.peak:g}, has ended; a `floor` keeps it up")
+            )
+    return out
 
 
 def of_phases(rates: Rates, thawing: Thawing, end: int, steps: int) -> list[Event]:
@@ -113,11 +129,12 @@ def of_phases(rates: Rates, thawing: Thawing, end: int, steps: int) -> list[Even
             f"phase {missed[0].index} was" if len(missed) == 1 else f"phases {missed[0].index} to {len(thawing.phases) - 1} were"
         )
         groups = few([group for phase in missed for group in phase.groups])
-        out.append(finding(end, "phase-never-reached", f"{which} never reached: after {end} epochs {groups} had not been thawed"))
+        text = f"{which} never reached: after {end} epochs {groups} had not been thawed"
+        out.append(finding_at_end(end, "phase-never-reached", text))
     for phase, highest, peak in rates.never_peaked(steps):
         of = f"of phase {phase} " if len(thawing.phases) > 1 else ""
         text = f"the learning rate {of}never reached its peak of {peak:g}: it got as far as {highest:g}"
-        out.append(finding(end, "rate-never-peaked", text))
+        out.append(finding_at_end(end, "rate-never-peaked", text))
     return out
 
 

@@ -89,7 +89,7 @@ class Fit:
             self.thawing.freeze_all_but(self.thawing.phase.parameters)
             self.rates.bind(optimizer)
             said += [
-                self.thawing.event("start", self.rates.peak(0)),
+                self.thawing.event("start", self.rates.planned(0)),
                 *rules.baseline_events(rules.on_splits(self.data, self.objective, self.splits)),
             ]
         else:
@@ -123,7 +123,7 @@ class Fit:
                     raise Stopped(self.progress.epoch)
                 self._epoch()
                 why = self._stops()
-            self._finish(why or "planned epochs")
+            self._finish(why if self.progress.epoch < self.schedule["epochs"] else "planned epochs")
         finally:
             for batches in self.batches.values():
                 batches.close()
@@ -284,8 +284,8 @@ class Fit:
         self.progress.restart_stopping(forget=thawing.thaw.best == "phase")
         self.rates.begin_phase(self.progress.step)
         self.rates.bind(self.optimizer.optimizer)
-        said += findings.of_thawed_rate(self.rates, thawing, epoch)
-        began = thawing.event(why, self.rates.peak(thawing.phase.index))
+        said += findings.of_rates(self.rates, thawing, epoch)
+        began = thawing.event(why, self.rates.planned(thawing.phase.index))
         self.work.events.write(began | {"best": ended.best, "restored": restored}, *said)
 
     def _restore(self, checkpoint: checkpoints.Checkpoint) -> None:

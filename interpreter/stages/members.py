@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from interpreter.parts.contract import Model
 from interpreter.parts.models.members import Members
 from interpreter.stages.findings import few
-from interpreter.stages.work import Event, finding
+from interpreter.stages.work import Event, finding, finding_at_end
 
 
 def of_start(model: Model, settings: Mapping[str, Any], precision: str) -> list[Event]:
@@ -104,4 +104,4 @@ def of_end(epochs: Sequence[Mapping[str, Any]], end: int) -> list[Event]:
     if not agreeing:
         return []
     text = f"all members predict the same class for every example of {', '.join(agreeing)} after {end} epochs"
-    return [finding(end, "members-never-disagree", text)]
+    return [finding_at_end(end, "members-never-disagree", text)]

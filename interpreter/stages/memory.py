@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from interpreter.stages.work import Event, finding
+from interpreter.stages.work import Event, finding_at_end
 
 SETTLING = 5  # epochs of an attempt before its memory is expected to stay: caches fill, allocators find their size
 LEAST = 10  # epochs that a slope is told from
@@ -136,10 +136,10 @@ def of_attempt(epochs: Sequence[Mapping[str, Any]], end: int) -> list[Event]:
                 f"memory of {whose} grew by {found.slope_mb:.1f} MB an epoch, {100 * found.share:.1f} % of its size,"
                 f" from {sizes[SETTLING]:.0f} MB to {sizes[-1]:.0f} MB over {found.n} epochs"
             )
-            said.append(finding(end, "memory-growth", text + _remedy(name)))
+            said.append(finding_at_end(end, "memory-growth", text + _remedy(name)))
         elif len(sizes) > 2 and sizes[-1] >= sizes[1] * SUDDEN_FACTOR and sizes[-1] - sizes[1] >= SUDDEN_MB:
             text = f"memory of {whose} grew from {sizes[1]:.0f} MB to {sizes[-1]:.0f} MB while epochs repeated"
-            said.append(finding(end, "memory-growth", text + _remedy(name)))
+            said.append(finding_at_end(end, "memory-growth", text + _remedy(name)))
     return said
 
 

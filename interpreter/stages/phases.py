@@ -33,6 +33,7 @@ from interpreter.spec.members import alone
 from interpreter.spec.stages import Thaw
 from interpreter.spec.thawing import PhaseOf, phases_of
 from interpreter.stages.judging import better, value_of
+from interpreter.stages.rates import Planned
 
 
 @dataclass
@@ -89,13 +90,14 @@ class Thawing:
         """Names of the parameters that train now, in the order of the network."""
         return [name for name, p in self._named.items() if p.requires_grad]
 
-    def event(self, why: str, rate: float | None) -> dict[str, Any]:
-        """What there is to say of the phase at hand when it begins; `rate` is the peak of what it thaws for the first time."""
+    def event(self, why: str, rate: Planned | None) -> dict[str, Any]:
+        """What there is to say of the phase at hand when it begins; `rate`: what is planned for what it thaws first."""
         phase, began = self.phase, self.clock.began
         trained = [p for p in self._named.values() if p.requires_grad]
         said = {"kind": "phase", "epoch": began, "phase": phase.index, "trainable": self.blocks(), "why": why}
         said |= {"tensors": len(trained), "parameters": sum(p.numel() for p in trained)}
-        return said | {"groups": list(phase.groups), "rate": rate, "began": began} if self.given else said
+        highest = None if rate is None else rate.highest
+        return said | {"groups": list(phase.groups), "rate": highest, "began": began} if self.given else said
 
     def blocks(self) -> list[str]:
         """What trains now in brief: direct parts of the encoder, and the head."""
@@ -157,7 +159,7 @@ class Thawing:
 
     def ended_at_once(self) -> bool:
         """True when patience, at its end, has seen no improvement after what the phase had to count from."""
-        first = self.thaw.best == "phase" and self.clock.mark is not None  # its own first epoch counts as its best
+        first = self.phase.own_best and self.clock.mark is not None  # its own first epoch counts as its best
         return self.clock.epochs == (self.phase.patience or 0) + first
 
     def advance(self) -> Clock:

@@ -13,7 +13,7 @@ from interpreter.parts.contract import Objective
 from interpreter.parts.metrics.classification import predicted
 from interpreter.stages.feeding import Frozen
 from interpreter.stages.judging import Progress, lower_is_better
-from interpreter.stages.work import Event, finding
+from interpreter.stages.work import Event, finding, finding_at_end
 
 Z95 = 1.959964  # of a normal distribution: 95 % lie within
 
@@ -106,7 +106,9 @@ def of_outputs(
     """Findings on the outputs for val of each head at its best epoch, best head first. Shape: (N, ...) each, and (N,)."""
     names = {candidate.head: candidate.at for candidate in reversed(candidates)}
     said = [
-        finding(end, "constant-predictions", f"with the head on {names[head]}, every validation example gets the same prediction")
+        finding_at_end(
+            end, "constant-predictions", f"with the head on {names[head]}, every validation example gets the same prediction"
+        )
         for head, of in outputs.items()
         if objective.constant(of)
     ]
@@ -120,7 +122,7 @@ def of_outputs(
             f"{names[one]} and {names[other]}, the two best, are right where the other is wrong on {more} and {fewer} of"
             f" {len(targets)} validation examples: within the noise, so another sample could have picked another"
         )
-        said.append(finding(end, "pick-within-noise", text, "note"))
+        said.append(finding_at_end(end, "pick-within-noise", text, "note"))
     return said
 
 

@@ -6,7 +6,10 @@ thaws follows that from the phase's first step on, also when further phases have
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from torch.optim import Optimizer
@@ -15,10 +18,20 @@ from interpreter.errors import StageFailed
 from interpreter.parts.optim import rate
 from interpreter.parts.optim.optimizers import places
 from interpreter.spec.components.schedules import Plateau, Schedule
-from interpreter.spec.thawing import PhaseOf
+from interpreter.spec.thawing import PhaseOf, planned_epochs, rules_that_do_not_fit
 from interpreter.stages.judging import value_of
 
 Group = dict[str, Any]
+_LOOKS = 512  # steps of a phase at which its planned rates are looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The learning rate over a stretch of steps: the highest, the mean, and the peak of its rule, wherever that is."""
+
+    highest: float
+    mean: float
+    peak: float
 
 
 class Rates:
@@ -38,13 +51,8 @@ class Rates:
 
     def _check(self) -> None:
         """Raises: StageFailed when a phase's own rule does not fit into the phase, however long it may become."""
-        for phase in self._phases:
-            if phase.lr_schedule is not None:
-                longest = rate.planned_epochs(self._schedule, phase, phase.index)  # every phase before it has one epoch at least
-                peak = self._schedule.peak_lr() if phase.lr is None else phase.lr
-                if text := self._schedule.misfit(phase.lr_schedule, longest, peak):
-                    hint = f"the phase has at most {longest} epochs, of the fit's {self._schedule.epochs}"
-                    raise StageFailed(f"phase {phase.index} of the thaw: {text}", hint=hint)
+        for phase, text, hint in rules_that_do_not_fit(self._schedule, self._phases):
+            raise StageFailed(f"phase {phase.index} of the thaw: {text}", hint=hint)
 
     def bind(self, optimizer: Optimizer) -> None:
         """Take the groups of `optimizer` over; again whenever its state was loaded or a phase has begun."""
@@ -86,21 +94,34 @@ class Rates:
         """The rate last set of each group in which something trains."""
         return {group["name"]: float(group["lr"]) for group in self._groups if any(p.requires_grad for p in group["params"])}
 
-    def peak(self, phase: int) -> float | None:
-        """The highest rate planned for what `phase` thaws; None where it thaws nothing for the first time."""
-        asked = self._phases[phase].lr
-        peak = self._schedule.peak_lr() if asked is None else asked
+    def planned(self, phase: int) -> Planned | None:
+        """The rate of what `phase`, begun by now, thaws, for as long as the phase at hand is planned to last.
+
+        None where it thaws nothing for the first time.
+        """
         if not self._phases[phase].new:
             return None
         place = places(self._schedule, self._phases)[phase]
-        found = [peak * group.get("times", 1.0) for group in self._groups if group.get("phase", 0) == place]
-        return max(found) if found else None
+        times = [group.get("times", 1.0) for group in self._groups if group.get("phase", 0) == place]
+        if not times:
+            return None
+        rule, now = self._rules[phase], len(self.began) - 1
+        starts = [0, *accumulate(self._steps)]
+        epoch = bisect_right(starts, self.began[now]) - 1
+        end = starts[min(epoch + planned_epochs(self._schedule.epochs, self._phases[now], epoch), len(self._steps))]
+        steps = range(self.began[now], max(end, self.began[now] + 1))
+        looked = {*steps[:: max(1, len(steps) // _LOOKS)], steps[-1]} | ({rule.peaks_at} if rule.peaks_at in steps else set())
+        seen = [rule(step) for step in sorted(looked)]
+        factor = max(times) * (1.0 if self._plateau is None else self._plateau.factor)
+        return Planned(max(seen) * factor, sum(seen) / len(seen) * factor, rule.peak * factor)
 
     def never_peaked(self, steps: int) -> list[tuple[int, float, float]]:
         """Phases whose rate was still rising when the fit ended after `steps` steps: (phase, highest rate, peak of the rule)."""
         rules = {id(rule): (phase, rule) for phase, rule in reversed(list(enumerate(self._rules)))}
-        rising = [(phase, rule) for phase, rule in reversed(rules.values()) if 0 < steps <= rule.peaks_at]
-        return [(phase, max(rule(step) for step in range(self.began[phase], steps)), rule.peak) for phase, rule in rising]
+        found = [
+            (phase, rate.never_peaked(rule, steps, self.began[phase]), rule.peak) for phase, rule in reversed(rules.values())
+        ]
+        return [(phase, highest, peak) for phase, highest, peak in found if highest is not None]
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds of it."""

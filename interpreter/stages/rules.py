@@ -13,7 +13,7 @@ from typing import Any
 from interpreter.errors import StageFailed
 from interpreter.parts.contract import Data, Objective
 from interpreter.run.events import IGNORES_INPUT
-from interpreter.stages.work import Event, finding
+from interpreter.stages.work import Event, finding_at_end
 
 Told = Mapping[str, Mapping[str, float]]  # rule -> metric -> value
 
@@ -91,5 +91,5 @@ def of_rules(lines: Iterable[Mapping[str, Any]], metric: str, value: float, lowe
             code, who = "no-better-than-baseline", "a rule that ignores the input"
         else:
             code, who = "no-better-than-rule", f"the rule `{rule}`"
-        said.append(finding(end, code, f"the best {metric} is {value:.4g}; {who} has {trivial:.4g}"))
+        said.append(finding_at_end(end, code, f"the best {metric} is {value:.4g}; {who} has {trivial:.4g}"))
     return said

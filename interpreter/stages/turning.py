@@ -10,7 +10,7 @@ import numpy as np
 
 from interpreter.parts.contract import Data, Model
 from interpreter.parts.models.equivariance import Turn, Turning, equivariance_error, invariance_error
-from interpreter.stages.work import Event, finding
+from interpreter.stages.work import Event, finding_at_end
 
 # A third of a turn about a diagonal and a quarter about an axis: all 24 rotations of a cube are made of these two.
 GENERATORS = (Turn((1, 2, 0), (False, False, False)), Turn((0, 2, 1), (False, True, False)))
@@ -34,4 +34,8 @@ def of_end(model: Model, data: Data, end: int) -> list[Event]:
     text = f"under turns of a cube the encoder's features are {error:.1e} of their size from turning with the volume"
     if model.views == 1:
         text += f", and predictions change by {invariance_error(model, volume, GENERATORS):.1e} of theirs"
-    return [finding(end, "turns-with-volume", text, "note") if error <= ROUNDING else finding(end, "not-equivariant", text)]
+    return [
+        finding_at_end(end, "turns-with-volume", text, "note")
+        if error <= ROUNDING
+        else finding_at_end(end, "not-equivariant", text)
+    ]

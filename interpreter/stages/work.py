@@ -88,6 +88,14 @@ def finding(epoch: int, code: str, text: str, severity: str = "warning") -> Even
     return {"kind": "finding", "epoch": epoch, "code": code, "text": text, "severity": severity}
 
 
+def finding_at_end(end: int, code: str, text: str, severity: str = "warning") -> Event:
+    """A finding that is made after `end` epochs, of a phase or of all, and speaks of the last of them.
+
+    Its `epoch` is the one in which an attempt that goes on from there would make it again: the next.
+    """
+    return {**finding(end, code, text, severity), "of": max(0, end - 1)}
+
+
 def data_events(data: Data, name: str) -> list[Event]:
     """What a stage says first about its data."""
     said: list[Event] = [{"kind": "data", "epoch": 0, "name": name, "origin": data.origin, "facts": dict(data.facts)}]

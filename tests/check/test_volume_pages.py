@@ -50,7 +50,7 @@ STAGES = {
 UNCLAIMED = ["2024-06-10/image-sizes", "2024-06-10/noisy-neighbors", "2024-06-14/more-noise", "2024-06-20/score-gym"]
 # What may be told of these pages: few seeds, and views beyond the place where neighbours were looked for. All else would be an
 # oversight.
-TOLD = {"weak-design", "doubtful-data"}
+TOLD = {"weak-design", "doubtful-data", "no-effect"}  # a laptop fit is too short for the long phases
 
 
 def written(id_):

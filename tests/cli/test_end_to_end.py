@@ -26,7 +26,9 @@ QUICK = ["run", PAGE, "--profile", "quick"]
 
 def expt(folder: Path, *arguments: str, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
     """`expt ARGUMENTS` in `folder`, which must end with `code`."""
-    done = subprocess.run([*EXPT, *arguments], cwd=folder, capture_output=True, text=True, env={**os.environ, **environment})
+    wide = {"COLUMNS": "160"}  # as without a terminal, whatever the tests run in
+    env = {**os.environ, **wide, **environment}
+    done = subprocess.run([*EXPT, *arguments], cwd=folder, capture_output=True, text=True, env=env)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done

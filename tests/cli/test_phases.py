@@ -75,10 +75,10 @@ def test_show_prints_the_phases_with_names_and_counts(looked: Path) -> None:
     phases = stages(looked, "by-hand")["slow"]["phases"]
     assert list(phases) == [0, 1, 2]
     assert phases[0] == {
-        "thaws": ["head"], "parameters": HEAD, "names": ["head.0.weight", "head.0.bias"], "lr": 1e-3,
+        "thaws": ["head"], "parameters": HEAD, "names": ["head.0.weight", "head.0.bias"], "peak_lr": 1e-3,
         "trains": f"{HEAD} parameters in 2 tensors", "ends": {"max_epochs": 2},
     }  # fmt: skip
-    assert (phases[1]["thaws"], phases[1]["lr"], phases[1]["weight_decay"]) == (["conv2"], 1e-4, 0)
+    assert (phases[1]["thaws"], phases[1]["peak_lr"], phases[1]["weight_decay"]) == (["conv2"], 1e-4, 0)
     assert phases[1]["trains"] == f"{HEAD + CONV2} parameters in 5 tensors"
     assert phases[1]["ends"] == {"max_epochs": 2, "patience": 2}
     assert (phases[2]["thaws"], phases[2]["parameters"], phases[2]["ends"]) == (["conv1"], CONV1, "with the fit")
@@ -162,3 +162,10 @@ def test_show_and_check_stay_light(looked: Path, arguments: tuple[str, ...]) -> 
     code, packages = imported(looked, *arguments)
     assert code == 0
     assert not packages & HEAVY
+
+
+def test_phases_that_can_not_begin_are_told_before_anything_is_trained(copy: Path) -> None:
+    change(copy, "by: {layers: 1}, patience: 3", "by: {layers: 1}, max_epochs: 100")
+    done = expt(copy, "check")
+    assert "warning[no-effect]: phase 1 and those after it can't begin: after 100 epochs at the earliest" in done.stderr
+    assert "phase 1 and those after it can't begin" in expt(copy, "plan", "2026-01-01").stderr

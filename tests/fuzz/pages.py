@@ -20,6 +20,7 @@ from tests.fuzz.trees import Draw
 from tests.fuzz.walk import Known, component, config
 
 DATE = "2026-01-01"
+_ALONE = ("all ", "any ", "mean ")  # what of several points a claim on one side may speak of
 # Paths that a sweep or a `set` may change on most pages, and values that go there.
 CHANGES: dict[str, tuple[Any, ...]] = {
     "schedules.s0.epochs": (1, 2, 3, 5, 8),
@@ -198,7 +199,7 @@ class _Entry:
         self.measures = list(found)
         return found
 
-    def _side(self, *, other: bool = True) -> str:
+    def _side(self, *, other: bool = True, words: tuple[str, ...] = (*_ALONE, "best ")) -> str:
         """One side of a claim; `other`: any arm but a0, which is compared with."""
         draw, name = self.draw, _one(self.draw, [arm for arm in self.arms if arm != "a0" or not other])
         if name not in self.sweeps:
@@ -206,7 +207,7 @@ class _Entry:
         selectors = ["", "", "[*]"]
         if _chance(draw, 20):
             selectors = [f"[{f}={_one(draw, (1, 2, 3, 0.1, 0.01, 'l0', 'off'))}]" for f in self.sweeps[name]] or [""]
-        word = _one(draw, ("all ", "any ", "mean ", "best ")) if _chance(draw, 90) else ""
+        word = _one(draw, words) if _chance(draw, 90) else ""
         return f"{word}{name}{_one(draw, selectors)}"
 
     def _claim(self) -> dict[str, Any]:
@@ -223,17 +224,22 @@ class _Entry:
             case "likeness":
                 return {"claim": f"{self._side()}.{on} ~ a0", "on": on, "within": 0.02, "over": "examples"}
             case "value":
-                return {"value": f"{on} > {_one(draw, ('50%', '0.5', '1e-3'))}", "arm": self._side(), "margin": 0}
+                return {"value": f"{on} > {_one(draw, ('50%', '0.5', '1e-3'))}", "arm": self._side(words=_ALONE), "margin": 0}
             case "trend":
                 arm = _one(draw, self.sweeps or self.arms)
                 along = _one(draw, self.sweeps.get(arm) or ["epochs"])
                 return {"trend": "rising", "arm": arm, "along": along, "on": on, "margin": 0}
             case "shape":
-                return {"shape": _one(draw, SHAPES), "arm": self._side(), "on": "val/loss", "by": 0.05}
+                return {"shape": _one(draw, SHAPES), "arm": self._side(words=_ALONE), "on": "val/loss", "by": 0.05}
             case "finishes":
                 return {"finishes": _one(draw, self.arms)}
             case "reproduces":
-                return {"reproduces": f"{DATE}/{_one(draw, ('e0', 'e1'))}/a0", "arm": self._side(), "on": on, "within": 0.1}
+                return {
+                    "reproduces": f"{DATE}/{_one(draw, ('e0', 'e1'))}/a0",
+                    "arm": self._side(words=("",)),
+                    "on": on,
+                    "within": 0.1,
+                }
         return {"claim": f"{self._side()} ~ paper", "on": self.measures[0], "within": 0.1}
 
     def _chart(self) -> dict[str, Any]:

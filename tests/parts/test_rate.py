@@ -14,7 +14,7 @@ from interpreter.errors import StageFailed
 from interpreter.parts.build import rate_at, rate_rule
 from interpreter.parts.optim import rate
 from interpreter.spec.components.schedules import Schedule
-from interpreter.spec.thawing import PhaseOf
+from interpreter.spec.thawing import PhaseOf, planned_epochs
 
 
 def schedule(epochs=100, lr=1e-2, batch_size=256, **lr_schedule):
@@ -294,7 +294,7 @@ def test_a_phase_with_a_rule_begins_it_anew_and_stays_where_it_ended(said, lengt
     settings = parsed(epochs=10, lr=1e-2, type="cosine", warmup=5)
     own = Schedule.model_validate(schedule(type="polynomial", floor=0.1, warmup={"steps": 4})).lr_schedule
     asked = phase(lr=1.0, lr_schedule=own, **said)
-    assert rate.planned_epochs(settings, asked, 4) == length
+    assert planned_epochs(10, asked, 4) == length
     found, alone = (
         rate.phase_rule(settings, asked, 10, 40),
         rate.rule(parsed(epochs=length, lr=1.0, **own.model_dump(exclude={"from_"})), 10),

@@ -37,10 +37,16 @@ def test_leaves_that_differ_with_their_paths():
     assert list(differences({"c": [1, 2]}, {"c": (1, 2)})) == []
 
 
-def test_another_type_is_told_alone():
+def test_another_type_is_told_with_what_both_types_have():
     left = {"optimizer": {"type": "adam", "lr": 1e-3, "betas": [0.9, 0.999]}, "epochs": 2}
     right = {"optimizer": {"type": "sgd", "lr": 0.1, "momentum": 0.9}, "epochs": 3}
-    assert list(differences(left, right)) == [("optimizer.type", "adam", "sgd"), ("epochs", 2, 3)]
+    assert list(differences(left, right)) == [("optimizer.type", "adam", "sgd"), ("optimizer.lr", 1e-3, 0.1), ("epochs", 2, 3)]
+
+
+def test_what_python_has_a_word_for_is_told_as_pages_have_it():
+    left, right = {"from_": 1, "grow": {"from_": 0.2}}, {"from_": 2, "grow": None}
+    assert list(differences(left, right)) == [("from", 1, 2), ("grow", {"from_": 0.2}, None)]
+    assert word({"from_": 0.2}) == "{from: 0.2}"
 
 
 def test_stages_that_are_one_and_the_same_are_not_compared(plan):

@@ -193,7 +193,7 @@ def test_rerun_is_new_and_draws_the_same(project):
 
 
 def test_combine_makes_disjoint_groups_of_seeds(project):
-    page = with_arm("four: {combine: naive, members: 2}").replace("seeds: 3", "seeds: 5")
+    page = with_arm("four: {combine: naive, members: 2}").replace("seeds: 3", "seeds: 5").replace("seeds: 1}", "seeds: 4}")
     plan = plan_of(project, page)
     arm = next(arm for entry in plan.entries for arm in entry.arms if arm.name == "four")
     assert [trial.seed for trial in arm.trials] == [0, 1]  # the fifth seed is in no group
@@ -241,3 +241,49 @@ def test_a_probe_has_its_candidates_and_what_comes_after_has_its_pick(project):
     final = plan.stages[found["probed", 0, "final"]]
     assert [(i.key, i.checkpoint) for i in final.inputs] == [(head.key, "picked")]
     assert head.unbuilt == ()
+
+
+def adam_with(more: str) -> str:
+    return PAGE.replace("optimizer: {type: adam, lr: 1e-3}", f"optimizer: {{type: adam, lr: 1e-3, {more}}}")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        "models.net.type: cnn2d, models.net.channels: [4, 8]",
+        "models.net.channels: [4, 8], models.net.type: cnn2d",
+        "stages.tune.model.type: cnn2d, stages.tune.model.channels: [4, 8]",
+    ],
+)
+def test_a_type_changed_by_a_path_drops_what_stood_beside_it_in_whatever_order(project, changes):
+    plan = plan_of(project, with_arm(f"other: {{chain: [tune], set: {{{changes}}}}}"))
+    model = settings(plan, "other", "tune")["model"]
+    assert (model["type"], model["channels"]) == ("cnn2d", [4, 8])
+    assert "hidden" not in model
+
+
+def test_an_optimizer_of_another_type_has_nothing_of_the_first(project):
+    sweep = "s: {chain: [tune], vary: {schedules.short.optimizer.type: [sgd, adam], schedules.short.optimizer.lr: [0.1, 0.2]}}"
+    plan = plan_of(project, with_arm(sweep, adam_with("amsgrad: true")))
+    sgd, adam = (settings(plan, f"s[type={kind},lr=0.1]", "tune")["schedule"]["optimizer"] for kind in ("sgd", "adam"))
+    assert (sgd["type"], sgd["lr"], "amsgrad" in sgd) == ("sgd", 0.1, False)
+    assert (adam["type"], adam["lr"], adam["amsgrad"]) == ("adam", 0.1, True)  # the same type: nothing is dropped
+
+
+def test_a_type_that_was_there_under_extends_is_no_change(project):
+    text = PAGE.replace(
+        "{net: {type: mlp, hidden: [16]}}", "{net: {type: mlp, hidden: [16]}, wide: {extends: net, hidden: [64]}}"
+    )
+    sweep = "s: {chain: [tune], set: {stages.tune.model: wide}, vary: {models.wide.type: [mlp]}}"
+    same = "same: {chain: [tune], set: {stages.tune.model: wide, models.wide: {type: mlp}}}"
+    plan = plan_of(project, with_arm(f"{sweep}\n      {same}", text))
+    assert settings(plan, "s[type=mlp]", "tune")["model"]["hidden"] == [64]
+    assert settings(plan, "same", "tune")["model"]["hidden"] == [64]
+
+
+def test_a_sweep_over_names_and_one_of_a_setting_of_them_go_together(project):
+    text = PAGE.replace("schedules: {", "schedules: {long: {extends: short, epochs: 4}, ")
+    sweep = "s: {chain: [tune], vary: {stages.tune.schedule.batch_size: [8, 16], stages.tune.schedule: [short, long]}}"
+    plan = plan_of(project, with_arm(sweep, text))
+    schedule = settings(plan, "s[batch_size=8,schedule=long]", "tune")["schedule"]
+    assert (schedule["epochs"], schedule["batch_size"]) == (4, 8)

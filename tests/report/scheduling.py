@@ -20,18 +20,25 @@ LOSS = "val/loss"
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase as it went: what it thawed, its peak rate, how many epochs it had, and what began it."""
+    """One phase as it went: what it thawed, its peak rate, how many epochs it had, and what began it.
+
+    `only` names all that trained in it, where that is not all that was thawed so far.
+    """
 
     groups: Sequence[str]
     epochs: int
     why: str = "max_epochs"
     rate: float = 1e-3
+    only: Sequence[str] | None = None
 
 
 def phase_event(k: int, began: int, phase: Phase, trained: Sequence[str], attempt: int = 1) -> dict[str, Any]:
     """The event of phase `k`, whose first epoch is `began`, from 0."""
+    blocks = [f"{g}.weight" for g in trained]
+    if phase.only is not None:
+        blocks = [g if g == "head" else f"encoder.{g}" for g in trained]
     return {
-        "kind": "phase", "attempt": attempt, "epoch": began, "phase": k, "trainable": [f"{g}.weight" for g in trained],
+        "kind": "phase", "attempt": attempt, "epoch": began, "phase": k, "trainable": blocks,
         "why": phase.why if k else "start", "groups": list(phase.groups), "rate": phase.rate, "tensors": len(trained),
         "parameters": 100 * len(trained),
     }  # fmt: skip
@@ -40,7 +47,9 @@ def phase_event(k: int, began: int, phase: Phase, trained: Sequence[str], attemp
 def rates_at(phases: Sequence[Phase], k: int, epoch: int, total: int, *, cosine: bool) -> dict[str, float]:
     """The rate of each group that is trained in phase `k`, at the end of `epoch` (from 0)."""
     factor = 0.5 * (1 + math.cos(math.pi * (epoch + 1) / total)) * 0.99 + 0.01 if cosine else 1.0
-    return {",".join(p.groups): p.rate * factor for p in phases[: k + 1]}
+    only = phases[k].only
+    trained = [p for p in phases[: k + 1] if only is None or set(p.groups) & set(only)]
+    return {",".join(p.groups): p.rate * factor for p in trained}
 
 
 def phased_events(phases: Sequence[Phase], losses: Sequence[float], *, cosine: bool = False) -> list[dict[str, Any]]:
@@ -48,7 +57,7 @@ def phased_events(phases: Sequence[Phase], losses: Sequence[float], *, cosine: b
     lines: list[dict[str, Any]] = []
     total, began = sum(p.epochs for p in phases), 0
     for k, phase in enumerate(phases):
-        trained = list(dict.fromkeys(g for p in phases[: k + 1] for g in p.groups))
+        trained = list(phase.only or dict.fromkeys(g for p in phases[: k + 1] for g in p.groups))
         lines.append(phase_event(k, began, phase, trained))
         part = epoch_events({LOSS: losses[began : began + phase.epochs]}, 1, began)
         for line in part:

@@ -62,7 +62,12 @@ def codes(text: str) -> list[tuple[str, int, int]]:
         ("%YAML 1.1\n---\na: 1\n", [("directive", 1, 1)]),
         ("a: 1\n---\nb: 2\n", [("several-documents", 2, 1)]),
         ("a: 1\n\tb: 2\n", [("tab", 2, 1)]),
+        ("a:\t5\n", [("tab", 1, 3)]),
         ("a: 'b\n", [("syntax", 1, 4)]),
+        ("a: b\n  c: d\n", [("syntax", 2, 3)]),  # the line, not its colon
+        ("a: b: c\n", [("syntax", 1, 5)]),
+        ('a: "b\tc" d\n', [("syntax", 1, 10)]),
+        ('a: "\\ud800"\n"\\udfff": 1\nb: ["\\0"]\n', [("syntax", 1, 4), ("syntax", 2, 1), ("syntax", 3, 5)]),
         ("", [("not-a-page", 1, 1)]),
         ("just words\n", [("not-a-page", 1, 1)]),
         ("[" * 200 + "\n", [("too-deep", 1, MAX_DEPTH + 1)]),
@@ -70,6 +75,31 @@ def codes(text: str) -> list[tuple[str, int, int]]:
 )
 def test_what_a_page_may_not_hold_is_refused_with_its_place(text, expected):
     assert codes(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "loc", "place"),
+    [
+        ("a:\n\n# a remark\nb: 1\n", ("a",), (1, 1, 1)),
+        ("first: {second:\n}\nb: 1\n", ("first", "second"), (1, 9, 6)),
+        ("a:\n  long:   # a remark\n\n", ("a", "long"), (2, 3, 4)),
+        ("a:", ("a",), (1, 1, 1)),
+        ("a: [1, {b, c}]\n", ("a", 1, "c"), (1, 12, 1)),
+        ("a:\n  -\n\n  - 1\n", ("a", 0), (2, 4, 1)),
+        ("a: ~\n", ("a",), (1, 4, 1)),
+    ],
+)
+def test_a_value_that_is_not_written_stands_at_its_key(text, loc, place):
+    node, _, _ = locate(tree(text), loc)
+    assert plain(node) is None
+    assert (node.place.line, node.place.column, node.place.length) == place
+
+
+def test_no_tree_has_text_that_no_file_can_hold():
+    problems = Problems()
+    found = parse('a: "x\\ud800\\udc00y"\nb: "\\0"\n', "x.yaml", problems)
+    assert plain(found) == {"a": "x??y", "b": "?"}
+    assert [p.code for p in problems.found] == ["syntax", "syntax"]
 
 
 def test_depth_is_refused_before_recursion_hurts():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -401,9 +402,84 @@ def test_findings_of_phases(tmp_path: Path) -> None:
     )
     assert said["phase-never-reached"] == "phase 2 was never reached: after 4 epochs conv1 had not been thawed"
     text = next(line["text"] for line in lines(home, tiny, "finding") if line["code"] == "thawed-rate-tiny")
-    assert text == "phase 1 thaws conv2 at a peak rate of 1e-05; what was thawed before has 0.001"
+    assert text == "phase 1 thaws conv2 at a rate of 1e-05 on average; what was thawed before has 0.001"
     assert not {"thawed-rate-tiny", "phase-never-reached", "rate-never-peaked"} & set(codes(home, fine))
     assert "rate-never-peaked" in codes(home, slow)
+
+
+def test_rates_are_told_as_they_are_used_and_not_as_they_were_asked_for(tmp_path: Path) -> None:
+    home = project(tmp_path)
+    cosine = {"schedule_lr_schedule": {"type": "cosine"}, "schedule_optimizer": {"type": "sgd", "lr": 0.1}}
+    held = {"groups": ["head"], "lr_schedule": {"type": "constant"}}
+    hidden = thawed("hidden", {"by": {"phases": [held, "all"]}, "max_epochs": 28}, epochs=30, **cosine)
+    own = thawed("own", {"by": {"phases": [["head"], {"groups": "all", "lr": 0.1}]}, "max_epochs": 28}, epochs=30, **cosine)
+    early = thawed("early", {"by": {"phases": [["head"], {"groups": "all", "lr": 0.1}]}, "max_epochs": 8}, epochs=30, **cosine)
+    assert do(home, hidden, own, early) == ["done"] * 3
+    (text,) = (line["text"] for line in lines(home, hidden, "finding") if line["code"] == "thawed-rate-tiny")
+    # 80 examples in batches of 8 or so: the last two of thirty epochs of half a cosine, on average.
+    (begun,) = (line for line in lines(home, hidden, "phase") if line["phase"] == 1)
+    assert begun["rate"] == pytest.approx(0.1 * (1 + math.cos(math.pi * 28 / 30)) / 2)
+    assert text.startswith("phase 1 thaws conv1, conv2 at a rate of 0.000") and text.endswith("thawed before has 0.1")
+    (text,) = (line["text"] for line in lines(home, own, "finding") if line["code"] == "rate-never-peaked")
+    assert text.startswith("phase 1 has a peak rate of 0.1 of its own, and gets 0.00109262 at most:")
+    assert not {"thawed-rate-tiny", "rate-never-peaked", "rate-ran-out"} & set(codes(home, early))
+
+
+def test_a_rule_that_has_ended_with_its_phase_is_told(tmp_path: Path) -> None:
+    home = project(tmp_path)
+    head = {"groups": ["head"], "lr_schedule": {"type": "cosine"}}
+    dead = thawed("dead", {"by": {"phases": [head, "all"]}, "max_epochs": 3}, epochs=5)
+    kept = {"groups": ["head"], "lr_schedule": {"type": "cosine", "floor": 0.1}}
+    alive = thawed("alive", {"by": {"phases": [kept, "all"]}, "max_epochs": 3}, epochs=5)
+    assert do(home, dead, alive) == ["done"] * 2
+    (text,) = (line["text"] for line in lines(home, dead, "finding") if line["code"] == "rate-ran-out")
+    assert text.startswith("phase 1 trains head on at a rate of 0: the rule of phase 0, with its peak of")
+    rates = [line["rates"] for line in lines(home, dead, "epoch")]
+    assert [found["phase-0"] == 0 for found in rates[3:]] == [True, True]
+    assert "rate-ran-out" not in codes(home, alive)
+
+
+def test_a_warmup_that_a_late_phase_cuts_off_is_not_squeezed_into_it(tmp_path: Path) -> None:
+    home = project(tmp_path)
+    warm = {"groups": "all", "lr": 0.3, "lr_schedule": {"type": "constant", "warmup": 6}}
+    # Patience could end the first phase after two epochs, which leaves six; its length ends it after four, which leaves four.
+    thaw = {"by": {"phases": [{"groups": ["head"], "max_epochs": 4}, warm]}, "patience": 1, "monitor": "val/accuracy"}
+    late = thawed("late", thaw, epochs=8, schedule_optimizer={"type": "sgd", "lr": 0.1})
+    fixed = thawed("fixed", {**thaw, "patience": None}, epochs=8)
+    ended = do(home, late, fixed)
+    assert ended == [
+        "done",
+        "failed: phase 1 of the thaw: a warm-up of 6 epochs is longer than the fit of 4"
+        " (the phase has at most 4 epochs, of the fit's 8)",
+    ]
+    length = phase_of_epochs(home, late).count(1)
+    if length < 6:
+        steps = len(lines(home, late, "epoch"))
+        reached = max(line["rates"]["phase-1"] for line in lines(home, late, "epoch") if line["phase"] == 1)
+        assert steps == 8 and reached < 0.3 * length / 6 + 0.01
+        assert "rate-never-peaked" in codes(home, late)
+
+
+@pytest.mark.parametrize("best", ["phase", "global"])
+def test_a_first_phase_that_patience_ended_at_once_is_told_whatever_it_counts_from(tmp_path: Path, best: str) -> None:
+    home = project(tmp_path)
+    stage = thawed("once", {"by": {"layers": 1}, "patience": 1, "min_delta": 10.0, "best": best}, epochs=4)
+    assert do(home, stage) == ["done"]
+    first = next(line for line in lines(home, stage, "finding") if line["code"] == "phase-ended-at-once")
+    assert first["text"] == (
+        "phase 0 was ended by patience after 2 epochs: none improved val/loss on its first epoch by more than 10"
+    )
+    assert (first["epoch"], first["of"]) == (2, 1)  # counted from 0: told in the third epoch, and speaks of the second
+
+
+def test_early_stopping_in_the_last_planned_epoch_ended_nothing_early(tmp_path: Path) -> None:
+    home = project(tmp_path)
+    stop = {"monitor": "val/loss", "patience": 3, "min_delta": 10.0}
+    stage = fit("whole", epochs=4, model=CNN, data=SMALL, schedule_early_stopping=stop, **CONSTANT)
+    assert do(home, stage) == ["done"]
+    done = Record.of(home, stage.key).done()
+    assert done is not None and (done["epochs"], done["planned_epochs"]) == (4, 4)
+    assert done["why"] == "planned epochs"
 
 
 def test_a_gradient_that_never_comes_is_told_of_in_the_phase_that_thaws_it(tmp_path: Path) -> None:

@@ -50,9 +50,12 @@ def test_several_differences_are_listed_in_order_of_what_they_touch() -> None:
     ]
 
 
-def test_a_changed_type_is_told_alone() -> None:
+def test_a_changed_type_is_told_with_what_both_types_have() -> None:
     found = told({"schedule.optimizer": {"type": "sgd", "lr": 0.1, "momentum": 0.9}})
-    assert found == [("declared", "note", "lba schedule.optimizer.type: adam -> sgd (the only difference)")]
+    assert found == [
+        ("setting", "note", "lba schedule.optimizer.type: adam -> sgd"),
+        ("setting", "note", "lba schedule.optimizer.lr: 0.001 -> 0.1"),
+    ]
 
 
 def test_epochs_checkpoint_and_unscaled_rate_are_warnings() -> None:

@@ -28,7 +28,7 @@ from interpreter.errors import StageFailed
 from interpreter.spec.components.schedules import Cosine, Cyclic, OneCycle, Polynomial, Schedule, Step, Steps, share
 from interpreter.spec.components.schedules import Plateau as PlateauRule
 from interpreter.spec.metrics import METRICS
-from interpreter.spec.thawing import PhaseOf
+from interpreter.spec.thawing import PhaseOf, planned_epochs
 
 Curve = Callable[[int], float]
 StepCounts = int | Sequence[int]
@@ -105,35 +105,22 @@ def warmup_steps(schedule: Schedule, steps: StepCounts) -> int:
         # Of equal epochs in this order of multiplication, now as ever: a fit that goes on must find its warm-up as it was.
         part = share(warmup) * len(counts) * counts[0] if len(set(counts)) == 1 else share(warmup) * sum(counts)
         found = math.floor(part + 0.5)
-    else:
-        found = sum(counts[:warmup])
+    else:  # a phase that patience has made late may have fewer epochs than its warm-up: the rest of it would be as they are
+        found = sum(counts[:warmup]) + max(0, warmup - len(counts)) * counts[-1]
     return found if found > 1 else 0
 
 
 def of_phase(schedule: Schedule, phase: PhaseOf, began_epoch: int = 0) -> Schedule:
     """The schedule by which what thaws in a phase goes: with the phase's own peak rate and, where it has one, its own rule.
 
-    A rule of its own is laid over the phase's planned length (see `planned_epochs`), and its epochs count from where the
+    A rule of its own is laid over the phase's planned length, and its epochs count from where the
     phase begins: `epochs` of the schedule returned is that length.
     """
     optimizer = schedule.optimizer if phase.lr is None else schedule.optimizer.model_copy(update={"lr": phase.lr})
     if phase.lr_schedule is None:
         return schedule.model_copy(update={"optimizer": optimizer})
-    length = planned_epochs(schedule, phase, began_epoch)
+    length = planned_epochs(schedule.epochs, phase, began_epoch)
     return schedule.model_copy(update={"optimizer": optimizer, "lr_schedule": phase.lr_schedule, "epochs": length})
-
-
-def planned_epochs(schedule: Schedule, phase: PhaseOf, began_epoch: int) -> int:
-    """Epochs of a phase that no patience ends: to the first of its `max_epochs`, its `until_epoch` and the fit's end.
-
-    At least 1: a phase whose `until_epoch` is past lasts one epoch.
-    """
-    ends = [schedule.epochs]
-    if phase.max_epochs is not None:
-        ends.append(began_epoch + phase.max_epochs)
-    if phase.until_epoch is not None:
-        ends.append(phase.until_epoch)
-    return max(1, min(ends) - began_epoch)
 
 
 def phase_rule(schedule: Schedule, phase: PhaseOf, steps: StepCounts, began_step: int) -> Rule:

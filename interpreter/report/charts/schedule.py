@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,13 @@ from interpreter.report.charts.palette import Look
 from interpreter.report.charts.theme import LONE_WIDTH, colour, legend_columns
 
 CURVE_HEIGHT, RATE_HEIGHT = 170.0, 110.0
-LETTER = 6.0  # pixels of a letter of the names on the strips
-NAME_SIZE = 10.5
+LETTER = 6.0  # pixels of a letter of the texts on the strips of a page, in whatever font its reader has
+NARROW = 0.9  # of what texts take in a page, what they take in a file, whose font is narrower than some
+TEXT_SIZE = 10.5
+MARK = 4.0  # pixels of a mark to either side of where it stands
+TEXTS = 12  # that a strip has to choose from, at most
+TICKED = 10  # epochs of the x axis up to which each has a tick
+FOOT, BELOW = 22.0, 4.0  # pixels: from the lowest rate's margin down to where 0 stands, and from there to the axis
 # What ended a phase -> its word and its mark. The end of the fit as planned needs no mark.
 ENDS: Mapping[str, tuple[str, str]] = {
     "max_epochs": ("full length", "square"),
@@ -24,17 +30,34 @@ ENDS: Mapping[str, tuple[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Curve:
+    """One metric. Names of data sets: means (arm, stage, x, mean, lo, hi), and seeds (arm, stage, seed, x, value), or "".
+
+    limits: of the y axis, where all values are one; None where they make an axis by themselves.
+    `lone` and `lone_seeds` are those rows of them that are alone in their line, which would not be seen as one, or ""; `at` is
+    where along the epochs they stand, the arms beside each other.
+    """
+
+    title: str
+    means: str
+    seeds: str
+    lone: str
+    lone_seeds: str
+    limits: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """The three parts of one chart, or of one value of the factor it is split by. Names are those of data sets.
 
-    curves: (title, means, seeds or "") a metric; means (arm, stage, x, mean, lo, hi), seeds (arm, stage, seed, x, value).
-    spans: rectangles (arm, a, b, top, bottom, shade, and what a reader is told). names: texts on them (arm, a, b, y, name,
-    word, room: pixels the name takes, rooms: both). ends: marks (arm, x, y, size, end). spread: (arm, low, high, y), or "".
-    rates: (arm, line, x, rate, width, group, of), or "". All have `key`, what colours stand for, where that is not the arm.
+    spans: rectangles (arm, a, b, top, bottom, shade, and what a reader is told). names: texts on them (arm, a, b, y, and lists
+    in step: texts, words beside them, and rooms, the pixels both take); the first is drawn that has room. ends: marks (arm, x,
+    y, size, end). spread: (arm, low, high, y), or "". rates: corners of steps (arm, line, x, rate, width, group, of), or "".
+    All have `key`, what colours stand for, where that is not the arm.
     """
 
     facet: str
-    curves: tuple[tuple[str, str, str], ...]
+    curves: tuple[Curve, ...]
     spans: str
     names: str
     ends: str
@@ -45,8 +68,9 @@ class Trace:
     words: tuple[str, ...]  # of ENDS, those that are drawn
     epochs: tuple[float, float]  # of the x axis
     x_title: str
-    limits: tuple[float, float]  # of the rates' axis
+    limits: tuple[float, float]  # of the rates' axis, without 0
     ticks: tuple[float, ...]
+    zero: bool  # some rate is 0
     room: int  # pixels left of the plots
     key: str  # column that colours go by: "arm" or "key"
     look: Look
@@ -67,7 +91,7 @@ def _parts(trace: Trace, look: Look, *, page: bool) -> list[alt.LayerChart]:
     if not page and len(keys) > 1:
         legend = alt.Legend(symbolType="stroke", symbolOpacity=1, columns=legend_columns(keys))
     color = alt.Color(f"{trace.key}:N", legend=legend, scale=alt.Scale(domain=keys, range=look.colours(page=page)))
-    drawn = [(_curves(trace, look, color, means, seeds, page=page), CURVE_HEIGHT, title) for title, means, seeds in trace.curves]
+    drawn = [(_curves(trace, look, color, curve, page=page), CURVE_HEIGHT, curve.title) for curve in trace.curves]
     drawn.append((_strips(trace, color, page=page), trace.height, "Phases"))
     if trace.rates:
         drawn.append((_rates(trace, color, page=page), RATE_HEIGHT, "Learning rate"))
@@ -85,8 +109,14 @@ def _parts(trace: Trace, look: Look, *, page: bool) -> list[alt.LayerChart]:
 
 def _x(trace: Trace, field: str, *, last: bool) -> alt.X:
     """The epochs, alike in all parts; only the last part says what they are."""
-    axis = alt.Axis(format="d", tickMinStep=1, title=trace.x_title if last else None)
-    return alt.X(f"{field}:Q", scale=alt.Scale(domain=list(trace.epochs), nice=False, zero=False), axis=axis)
+    low, high = trace.epochs
+    # Left to itself, an axis of one or two epochs has ticks at halves, and calls them by the next whole number.
+    ticks: dict[str, Any] = {}
+    if high - low <= TICKED:
+        whole = list(range(math.ceil(low), math.floor(high) + 1))
+        ticks = {"values": whole, "tickCount": len(whole)}
+    axis = alt.Axis(format="d", tickMinStep=1, title=trace.x_title if last else None, **ticks)
+    return alt.X(f"{field}:Q", scale=alt.Scale(domain=[low, high], nice=False, zero=False), axis=axis)
 
 
 def _axis(trace: Trace, **options: Any) -> alt.Axis:
@@ -101,28 +131,49 @@ def _shown(trace: Trace, opacity: float, *, page: bool) -> Any:
     return alt.condition(f"indexof(muted, datum.{trace.key}) < 0", alt.value(opacity), alt.value(0.0))
 
 
-def _curves(trace: Trace, look: Look, color: alt.Color, means: str, seeds: str, *, page: bool) -> list[Any]:
+def _curves(trace: Trace, look: Look, color: alt.Color, curve: Curve, *, page: bool) -> list[Any]:
     x = _x(trace, "x", last=False)
 
-    def y(field: str) -> alt.Y:
-        return alt.Y(f"{field}:Q", scale=alt.Scale(zero=False, nice=True), axis=_axis(trace, tickCount=5))
+    # From a single value an axis would get a single tick, without the value's decimals.
+    scale = alt.Scale(zero=False, nice=True) if curve.limits is None else alt.Scale(domain=list(curve.limits), nice=True)
 
-    mean = alt.Chart(alt.NamedData(name=means))
+    def y(field: str) -> alt.Y:
+        return alt.Y(f"{field}:Q", scale=scale, axis=_axis(trace, tickCount=5))
+
+    def rows(name: str) -> alt.Chart:
+        return alt.Chart(alt.NamedData(name=name))
+
     layers: list[Any] = [
-        mean.mark_area(clip=True, stroke=None).encode(
+        rows(curve.means).mark_area(clip=True, stroke=None).encode(
             x=x, y=y("lo"), y2="hi:Q", color=color, detail=["arm:N", "stage:N"], opacity=_shown(trace, 0.14, page=page)
         )
-    ]
-    if seeds:
+    ]  # fmt: skip
+    if curve.seeds:
         layers.append(
-            alt.Chart(alt.NamedData(name=seeds)).mark_line(strokeWidth=0.8, clip=True).encode(
+            rows(curve.seeds).mark_line(strokeWidth=0.8, clip=True).encode(
                 x=x, y=y("value"), color=color, detail=["arm:N", "stage:N", "seed:N"], opacity=_shown(trace, 0.32, page=page)
             )
         )  # fmt: skip
-    line = mean.mark_line(strokeWidth=2, clip=True).encode(
+    line = rows(curve.means).mark_line(strokeWidth=2, clip=True).encode(
         x=x, y=y("mean"), color=color, detail=["arm:N", "stage:N"], opacity=_shown(trace, 1.0, page=page)
-    )
-    return [*layers, _dashed(line, trace, look)]
+    )  # fmt: skip
+    layers.append(_dashed(line, trace, look))
+    at = _x(trace, "at", last=False)
+    if curve.lone:
+        lone = rows(curve.lone)
+        layers += [
+            lone.mark_rule(strokeWidth=4, clip=True).encode(
+                x=at, y=y("lo"), y2="hi:Q", color=color, opacity=_shown(trace, 0.2, page=page)
+            ),
+            lone.mark_point(filled=True, size=55).encode(x=at, y=y("mean"), color=color, opacity=_shown(trace, 1.0, page=page)),
+        ]  # fmt: skip
+    if curve.lone_seeds:
+        layers.append(
+            rows(curve.lone_seeds).mark_point(filled=True, size=16).encode(
+                x=at, y=y("value"), color=color, opacity=_shown(trace, 0.5, page=page)
+            )
+        )  # fmt: skip
+    return layers
 
 
 def _dashed(line: alt.Chart, trace: Trace, look: Look) -> alt.Chart:
@@ -135,18 +186,19 @@ def _dashed(line: alt.Chart, trace: Trace, look: Look) -> alt.Chart:
 def _strips(trace: Trace, color: alt.Color, *, page: bool) -> list[Any]:
     low, high = trace.epochs
     width = "width" if page else str(LONE_WIDTH)
-    wide = f"(datum.b - datum.a) * {width} / {high - low:g}"
+    wide = f"(datum.b - datum.a) * {width} / {(high - low) * (1 if page else NARROW):g}"
     muted = f"indexof(muted, datum.{trace.key}) >= 0" if page else "false"
     axis = _axis(trace, values=[], labels=False, grid=False)
 
     def y(field: str) -> alt.Y:
         return alt.Y(f"{field}:Q", scale=alt.Scale(domain=[trace.height, 0], nice=False, zero=False), axis=axis)
 
-    def text(field: str, fits: str, **options: Any) -> alt.Chart:
-        # What does not fit is no text at all: one that is only invisible would still take room beside the plot.
+    def text(field: str, **options: Any) -> alt.Chart:
+        # What does not fit is no text at all: one that is only invisible would still take room beside the plot. Beyond the
+        # end of a list there is nothing, and nothing is less than that.
+        chosen = "".join(f"{wide} > datum.rooms[{i}] ? datum.{field}[{i}] : " for i in range(TEXTS)) + "''"
         mark = names.mark_text(
-            baseline="middle", fontSize=NAME_SIZE, opacity=alt.ExprRef(f"{muted} ? 0.1 : 1"),
-            text=alt.ExprRef(f"{wide} > datum.{fits} ? datum.{field} : ''"),
+            baseline="middle", fontSize=TEXT_SIZE, opacity=alt.ExprRef(f"{muted} ? 0.1 : 1"), text=alt.ExprRef(chosen),
             fill=colour("ink", page=page), **options,
         )  # fmt: skip
         return mark.encode(y=y("y"))
@@ -163,8 +215,8 @@ def _strips(trace: Trace, color: alt.Color, *, page: bool) -> list[Any]:
         spans.mark_rect(
             clip=True, stroke=paper, strokeWidth=1, opacity=alt.ExprRef(f"{muted} ? 0.04 : datum.shade"), strokeOpacity=1
         ).encode(x=_x(trace, "a", last=False), x2="b:Q", y=y("top"), y2="bottom:Q", color=color, tooltip=told),
-        text("name", "room", align="left", dx=8).encode(x=_x(trace, "a", last=False)),
-        text("word", "rooms", align="right", dx=-9, fontStyle="italic").encode(x=_x(trace, "b", last=False)),
+        text("texts", align="left", dx=8).encode(x=_x(trace, "a", last=False)),
+        text("words", align="right", dx=-9, fontStyle="italic").encode(x=_x(trace, "b", last=False)),
     ]
     # Labels of an axis give way to each other; these have been given their room.
     labels = alt.Chart(alt.Data(values=[{"at": at - 6 * (len(lines) - 1), "text": "\n".join(lines)} for at, lines in trace.rows]))
@@ -188,7 +240,9 @@ def _strips(trace: Trace, color: alt.Color, *, page: bool) -> list[Any]:
         )  # fmt: skip
         layers.append(
             alt.Chart(alt.NamedData(name=trace.ends)).mark_point(
-                filled=True, fill=ink, stroke=paper, strokeWidth=0.8, opacity=alt.ExprRef(f"{muted} ? 0.1 : 1")
+                filled=True, fill=ink, stroke=paper, strokeWidth=0.8, opacity=alt.ExprRef(f"{muted} ? 0.1 : 1"),
+                # One that reached beyond the plot would make it narrower than those above and below.
+                xOffset=alt.ExprRef(f"datum.x < {high:g} ? 0 : -{MARK:g}"),
             ).encode(
                 x=_x(trace, "x", last=False), y=y("y"), shape=shape, size=alt.Size("size:Q", scale=None, legend=None),
                 tooltip=[alt.Tooltip("arm:N"), alt.Tooltip("end:N", title="ended by"), alt.Tooltip("at:N", title="after epoch")],
@@ -198,11 +252,22 @@ def _strips(trace: Trace, color: alt.Color, *, page: bool) -> list[Any]:
 
 
 def _rates(trace: Trace, color: alt.Color, *, page: bool) -> list[Any]:
-    scale = alt.Scale(type="log", domain=list(trace.limits), nice=False, clamp=False)
-    y = alt.Y("rate:Q", scale=scale, axis=_axis(trace, format="~e", values=list(trace.ticks)))
-    lines = alt.Chart(alt.NamedData(name=trace.rates)).mark_line(interpolate="step", clip=True)
+    low, high = trace.limits
+    ticks, labels = list(trace.ticks), "format(datum.value, '~e')"
+    rows = alt.Chart(alt.NamedData(name=trace.rates))
+    if trace.zero:
+        # A logarithmic axis never comes down to 0: that stands below all other rates, and the tick says so.
+        pixel = (high / low) ** (1 / RATE_HEIGHT)
+        foot = low / pixel**FOOT
+        low = foot / pixel**BELOW
+        ticks, labels = [foot, *ticks], f"datum.value < {foot * pixel:.6g} ? '0' : {labels}"
+        rows = rows.transform_calculate(rate=f"datum.rate > 0 ? datum.rate : {foot:.6g}")
+    y = alt.Y(
+        "rate:Q", scale=alt.Scale(type="log", domain=[low, high], nice=False, clamp=False),
+        axis=_axis(trace, values=ticks, labelExpr=labels),
+    )  # fmt: skip
     told = [alt.Tooltip("arm:N"), alt.Tooltip("group:N"), alt.Tooltip("of:N", title="seeds")]
-    drawn = lines.encode(
+    drawn = rows.mark_line(interpolate="step-after", clip=True).encode(
         x=_x(trace, "x", last=True),
         y=y,
         color=color,

@@ -78,6 +78,10 @@ class RateRule(Component):
             return f"the warm-up starts from {self.from_:g}, above the peak of {peak:g}"
         return ""
 
+    def ends_at(self, peak: float) -> float | None:
+        """The rate that a rule which goes down to an end has there; None for others."""
+        return None
+
 
 class Constant(RateRule):
     """The peak throughout, after the warm-up."""
@@ -117,6 +121,10 @@ class Cosine(RateRule):
     """How often the rate moves: each step; each epoch, at the value the curve has where the epoch starts; or each epoch, at
     the value it has where the epoch ends (the first epoch is then below the peak, the last one at the floor)."""
 
+    def ends_at(self, peak: float) -> float:
+        """The floor."""
+        return self.from_ if self.floor is None else self.floor * peak
+
 
 class Polynomial(RateRule):
     """A power of what remains of the fit, from the peak, at the end of the warm-up, to the floor, at the end."""
@@ -126,6 +134,10 @@ class Polynomial(RateRule):
     """The power; 1 is a straight line."""
     floor: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Where the curve ends, as a fraction of the peak."""
+
+    def ends_at(self, peak: float) -> float:
+        """The floor."""
+        return self.floor * peak
 
 
 class OneCycle(RateRule):

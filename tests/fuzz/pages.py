@@ -82,7 +82,7 @@ class _Entry:
         draw = self.draw
         entry: dict[str, Any] = {"stages": self._stages(), "arms": self._arms()}
         if _chance(draw, 80):
-            entry["seeds"] = _one(draw, (2, 3, 5, 1, {"from": 2, "n": 3}, {"f0": 1, self.fits[-1]: 2}, {"min": 3, "max": 9}))
+            entry["seeds"] = _one(draw, (2, 3, 5, 1, {"from": 2, "n": 3}, {"f0": 1, self.fits[-1]: 2}, {"min": 7, "max": 9}))
         entry["measures"] = self._measures()
         if _chance(draw, 30):
             self.has_paper = True
@@ -263,8 +263,8 @@ class _Entry:
         if _chance(draw, 15):
             return {"sql": "SELECT arm, 1.0 AS x", "format": {"x": ".3f"}}
         factors = [factor for found in self.sweeps.values() for factor in found]
-        if _chance(draw, 30):
-            rows = _one(draw, ["arm", "trial", *(["p0.at"] if "p0" in self.ends else []), *factors])
-            return {"rows": rows, "columns": "arm", "cell": "{val/accuracy:.2%} / {epoch}"}
-        columns = [*self.measures, "val/loss"]
+        crossed = [*(["p0.at"] if "p0" in self.ends else []), *factors]
+        if crossed and _chance(draw, 30):
+            return {"rows": _one(draw, crossed), "columns": "arm", "cell": "{val/accuracy:.2%} / {epoch}"}
+        columns = [*self.measures, *(["t0/loss"] if "t0" in self.ends and _chance(draw, 50) else [])]
         return {"rows": _one(draw, ["arm", "trial", *factors]), "columns": columns, "format": "{mean:.2f} ± {sd}"}

@@ -158,7 +158,7 @@ class Stages:
         origin = self.origins.read(node.get("start"), form.start, path)
         if origin is None:
             return None
-        stage = CheckedStage(
+        return CheckedStage(
             name,
             "fit",
             node.place,
@@ -176,7 +176,6 @@ class Stages:
             average=form.average,
             unbuilt=self._unbuilt("fit", {**parts, "thaw": form.thaw, "average": form.average}, node),
         )
-        return stage
 
     def _evaluate(self, name: str, node: Mapping, form: Config, parts: dict[str, Component], path: str) -> CheckedStage | None:
         assert isinstance(form, WrittenEvaluate)
@@ -203,7 +202,7 @@ class Stages:
         data, objective = parts["data"], parts["probe"]
         assert isinstance(data, Dataset) and isinstance(objective, Objective)
         at = form.at
-        stage = CheckedStage(
+        return CheckedStage(
             name,
             "probe",
             node.place,
@@ -219,7 +218,6 @@ class Stages:
             views=form.views,
             unbuilt=self._unbuilt("probe", parts, node),
         )
-        return stage
 
     def _score(self, name: str, node: Mapping, form: Config, parts: dict[str, Component], path: str) -> CheckedStage | None:
         assert isinstance(form, WrittenScore)

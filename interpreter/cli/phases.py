@@ -12,7 +12,7 @@ from typing import Any
 
 from interpreter.check.thaws import phase_problems
 from interpreter.check.types import CheckedArm, CheckedPage, CheckedStage
-from interpreter.cli.deep import request_of
+from interpreter.cli.uses import request_of
 from interpreter.errors import Place, Problem, Problems
 from interpreter.run.facts import Facts, Request
 from interpreter.source import nodes

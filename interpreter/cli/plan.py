@@ -12,6 +12,7 @@ from interpreter.check.types import CheckedArm
 from interpreter.cli import deep
 from interpreter.cli.phases import misfits
 from interpreter.cli.session import Session, open_session, show_problems
+from interpreter.cli.uses import numbers, requests_by_stage, uses_of
 from interpreter.errors import PageError, Problem, errors_of
 from interpreter.plan.differences import span
 from interpreter.plan.points import base_of
@@ -30,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     session = open_session(args)
     register(session.project, session.checked)
     forecasts = forecast(session.project, session.plan)
-    uses = deep.uses_of(session.checked, _arms(session))
+    uses = uses_of(session.checked, _arms(session))
     refused: list[Problem] = []
     if args.deep:
         facts, refused = deep.look(session.project, uses)
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         facts = deep.known(session.project, uses)
     refused += misfits(_arms(session), lambda request: facts.get(request.key))
     if args.format == "json":
-        requests = deep.requests_by_stage(session.plan, session.checked)
+        requests = requests_by_stage(session.plan, session.checked)
         known = {key: facts.get(request.key) for key, request in requests.items()}
         for item in forecasts:
             print(json.dumps(_as_json(item, known)))
@@ -66,7 +67,7 @@ def _arms(session: Session) -> list[CheckedArm]:
 
 def _as_json(item: Forecast, known: Mapping[str, Facts | None]) -> dict[str, Any]:
     facts = known.get(item.stage.key)
-    return item.as_json() | {"parameters": deep.numbers(facts) if facts else None}
+    return item.as_json() | {"parameters": numbers(facts) if facts else None}
 
 
 def print_plan(plan: Plan, forecasts: list[Forecast], width: int) -> None:

@@ -26,7 +26,7 @@ demo: $(READY)
 	@$(BIN)/expt run specs/2024-06-28.yaml --profile laptop
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	@$(BIN)/ruff format --check .

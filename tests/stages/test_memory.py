@@ -20,7 +20,7 @@ from interpreter.parts.contract import Data, Draw, Split
 from interpreter.project import Execution, Project
 from interpreter.run.record import Record
 from interpreter.stages import work
-from interpreter.stages.memory import LEAST, SETTLING, Watch, of_attempt, rss_mb, slope_of, workers_mb
+from interpreter.stages.memory import GROWTH_SHARE, LEAST, SETTLING, Watch, of_attempt, rss_mb, slope_of, workers_mb
 from tests.stages.build import fit
 from tests.stages.doing import codes, do, lines, result, same
 
@@ -162,8 +162,10 @@ def test_a_leak_in_the_loader_processes_is_found(tmp_path: Path, leaking: float)
     project, stage = home(tmp_path, workers=2), stage_of(EPOCHS)
     assert do(project, stage) == ["done"]
     found = slopes(project, stage)
-    # Whichever process fetches them.
-    assert found["workers_mb"]["slope_mb"] == pytest.approx(leaking, rel=0.05)
+    # Whichever process fetches them. What is forked also copies, page by page, what it shares with a large process: less than a
+    # fifth of what would be told as growth.
+    copied = GROWTH_SHARE / 5 * found["workers_mb"]["size_mb"]
+    assert 0.95 * leaking < found["workers_mb"]["slope_mb"] < 1.05 * leaking + copied
     assert found["workers_mb"]["n"] == EPOCHS - SETTLING
     assert abs(found["rss_mb"]["slope_mb"]) < 1.0
     (text,) = [line["text"] for line in lines(project, stage, "finding") if line["code"] == "memory-growth"]

@@ -151,6 +151,6 @@ def test_a_phases_own_rule_must_fit_into_it(tmp_path: Path) -> None:
     own = {"groups": "all", "lr_schedule": {"type": "step", "at": [5], "times": 0.1}}
     stage = made("misfit", thaw={"by": {"phases": [["head"], own]}, "max_epochs": 3})
     assert do(project(tmp_path), stage) == [
-        "failed: phase 1 of the thaw: the rate drops at epoch 5, and the fit ends at 5: it would never happen"
-        " (the phase has at most 5 epochs, of the fit's 6)"
+        "failed: phase 1 of the thaw: the rate drops at epoch 5, and the fit ends at 3: it would never happen"
+        " (the phase has at most 3 epochs, of the fit's 6)"
     ]

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from interpreter.plan.types import EntryPlan
 from interpreter.report.charts.palette import Look, Tint
 from interpreter.verdicts.types import Verdict
 
 Rows = list[dict[str, Any]]
+
+
+class Keeper(Protocol):
+    """Keeps rows under a name."""
+
+    def add(self, kind: str, rows: Rows) -> str:
+        """Keep `rows`, and return their name."""
+        ...
+
 
 # Kinds of figures in the order of the report, and the headings they stand under.
 SECTIONS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from interpreter.errors import ReportError
 from interpreter.plan.points import base_of, short_labels
@@ -13,7 +13,7 @@ from interpreter.plan.types import ArmPlan, EntryPlan, Plan
 from interpreter.report.cast import Cast, Facet, cast
 from interpreter.report.charts import curves
 from interpreter.report.charts.palette import CATEGORIES, TINTS, Look
-from interpreter.report.content import Figure, Rows
+from interpreter.report.content import Figure, Keeper, Rows
 from interpreter.report.curvewords import alternative, caption
 from interpreter.report.read import Reader, Wanted, objective_of, where_is
 from interpreter.report.statistics import t_quantile
@@ -27,14 +27,6 @@ POINTS = 24_000  # of single seeds' curves in one chart; beyond it epochs are th
 LINES = 24  # arms of one panel that are drawn each by itself; of more, quantiles are drawn
 EXTREMES = 2  # of many arms, so many at each end are drawn by themselves; one of each of several families
 STRETCH = 0.6  # a trivial rule is drawn while it lengthens the y axis by no more than this share
-
-
-class Keeper(Protocol):
-    """Keeps rows under a name."""
-
-    def add(self, kind: str, rows: Rows) -> str:
-        """Keep `rows`, and return their name."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from interpreter.errors import ReportError
 from interpreter.plan.points import base_of
@@ -12,7 +12,7 @@ from interpreter.plan.types import ArmPlan
 from interpreter.report.cast import Facet, cast
 from interpreter.report.charts import measures
 from interpreter.report.charts.palette import Look
-from interpreter.report.content import Figure, Rows
+from interpreter.report.content import Figure, Keeper
 from interpreter.report.read import Reader, Wanted, where_is
 from interpreter.report.statistics import Summary, summary
 from interpreter.report.terms import measure_title, rule_title
@@ -24,14 +24,6 @@ from interpreter.verdicts.types import Judgement, MeasureValue
 ROWS = 24  # of one panel: of more arms, those with the lowest and the highest means are drawn
 NAME_ROOM = 0.3  # of the x axis: what the name of a line takes
 LONG = 26  # letters of a row's name: with longer ones, panels stand one below the other
-
-
-class Keeper(Protocol):
-    """Keeps rows under a name."""
-
-    def add(self, kind: str, rows: Rows) -> str:
-        """Keep `rows`, and return their name."""
-        ...
 
 
 def measures_figure(name: str, chart: Chart, judgement: Judgement, reader: Reader, look: Look, data: Keeper) -> Figure:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from interpreter.report.charts import forest
 from interpreter.report.charts.theme import tone_of
 from interpreter.report.conclusion import effect_text
-from interpreter.report.content import Figure, Rows
+from interpreter.report.content import Figure, Keeper
 from interpreter.report.phrases import claim_text, difference_text
 from interpreter.report.words import count, interval, names, number, percent, state_word
 from interpreter.spec.views import Chart
@@ -17,14 +17,6 @@ from interpreter.verdicts.types import Judgement, Verdict
 
 PAD = 0.08  # of the axis, at each end
 ROWS = 40  # of one panel; further claims stand in the list of verdicts only
-
-
-class Keeper(Protocol):
-    """Keeps rows under a name."""
-
-    def add(self, kind: str, rows: Rows) -> str:
-        """Keep `rows`, and return their name."""
-        ...
 
 
 def forest_figure(name: str, chart: Chart, judgement: Judgement, data: Keeper) -> Figure:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -15,23 +14,22 @@ from interpreter.report.cast import Cast, cast
 from interpreter.report.charts import robustness
 from interpreter.report.charts.palette import BASELINE, SHAPES, TINTS, Look
 from interpreter.report.charts.robustness import FAINT, Family
-from interpreter.report.content import Figure, Rows
+from interpreter.report.content import Figure, Keeper, Rows
 from interpreter.report.read import Reader
+from interpreter.report.robustnesspoints import Drawn, Point
 from interpreter.report.robustnesswords import alternative, called, caption
 from interpreter.report.robustnesswords import grid as table_of
 from interpreter.report.statistics import Summary, summary
 from interpreter.report.terms import metric_title
 from interpreter.report.words import capital
-from interpreter.spec.robustness import AnyLine, FittedLine
+from interpreter.spec.robustness import FittedLine
 from interpreter.spec.views import Chart
 from interpreter.verdicts.effective_robustness import (
     LINES,
     SCALES,
-    Fit,
     Floats,
     Line,
     binomial_half_width,
-    binomial_interval,
     effective_robustness,
     predicted,
 )
@@ -54,46 +52,6 @@ _MARKS = (
 
 # Where a name may stand: its alignment and offsets in pixels, the best place first.
 _BESIDE = tuple((align, dx, dy) for dy in (-11, 13, -28, 30) for align, dx in (("left", 11), ("right", -11)))
-
-
-class Keeper(Protocol):
-    """Keeps rows under a name."""
-
-    def add(self, kind: str, rows: Rows) -> str:
-        """Keep `rows`, and return their name."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A line as it is drawn: what it is called, what the page asked for, itself, and its fit where it was fitted."""
-
-    name: str
-    asked: AnyLine
-    line: Line
-    fit: Fit | None
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One arm: means over its seeds of both accuracies, on how many examples, and how far above each line it is."""
-
-    arm: str  # its label
-    name: str  # in full
-    family: str
-    faint: bool
-    acc_in: Summary
-    acc_out: Summary
-    n_in: int | None
-    n_out: int | None
-    above: tuple[Summary, ...]  # of each line of the chart, itself left out of a fitted one
-    half: tuple[float | None, ...]  # of the 95 % interval over examples for each of these
-    models: tuple[Model, ...]
-
-    def over_examples(self, *, original: bool) -> tuple[float, float] | None:
-        """The exact interval over examples for an accuracy of one seed, at the mean of several."""
-        of, n = (self.acc_in, self.n_in) if original else (self.acc_out, self.n_out)
-        return binomial_interval(of.mean, n) if of.mean is not None and n else None
 
 
 def robustness_figure(

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from interpreter.report.content import Grid
+from interpreter.report.robustnesspoints import Drawn, Point
 from interpreter.report.words import MINUS, NOTHING, capital, count, names
 from interpreter.spec.robustness import AnyLine, FittedLine
 from interpreter.spec.views import Chart
 from interpreter.verdicts.effective_robustness import CREDITED, Fit, effective_robustness
-
-if TYPE_CHECKING:
-    from interpreter.report.robustnessdata import Drawn, Point
 
 _TOLD = 6  # arms named in the caption
 _ALT = 8  # models told one by one to those who don't see them

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from interpreter.plan.points import short_labels
 from interpreter.plan.types import ArmPlan, EntryPlan, Plan
 from interpreter.report.cast import Cast, Facet, cast
 from interpreter.report.charts import schedule
 from interpreter.report.charts.palette import CATEGORIES, Look
-from interpreter.report.content import Figure, Rows
+from interpreter.report.content import Figure, Keeper, Rows
 from interpreter.report.curvedata import default_metrics, mean_row, planned_epochs, seed_row, wanted_in
 from interpreter.report.read import Reader, Wanted, objective_of
 from interpreter.report.schedulerows import LABEL, Strips, end_word, only, strips, trains, wrapped
@@ -28,14 +28,6 @@ POINTS = 12_000  # of rates in one chart; beyond it epochs are thinned
 LINES = 120  # of rates in one chart; beyond it the lowest and the highest of each trial, then one seed an arm
 SEEDS = 8_000  # points of single seeds' curves; beyond it only means are drawn
 DECADES = 6  # of the rates' axis: what is lower is beyond it
-
-
-class Keeper(Protocol):
-    """Keeps rows under a name."""
-
-    def add(self, kind: str, rows: Rows) -> str:
-        """Keep `rows`, and return their name."""
-        ...
 
 
 def schedule_figure(

@@ -6,13 +6,13 @@ import datetime
 import math
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 
 from interpreter.errors import ReportError, UsageError
 from interpreter.plan.points import short_labels
 from interpreter.report.charts import custom
 from interpreter.report.charts.palette import Look, ordered_look
-from interpreter.report.content import Figure, Grid, Rows
+from interpreter.report.content import Figure, Grid, Keeper, Rows
 from interpreter.report.read import Reader
 from interpreter.report.words import NOTHING, count, names, number
 from interpreter.results.read import Rows as Found
@@ -26,14 +26,6 @@ CLASSES = 24  # colours of one chart; more values of a column share the last, an
 TICKS = 12
 _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT",
             "FLOAT", "DOUBLE", "DECIMAL", "NUMBER")  # fmt: skip
-
-
-class Keeper(Protocol):
-    """Keeps rows under a name."""
-
-    def add(self, kind: str, rows: Rows) -> str:
-        """Keep `rows`, and return their name."""
-        ...
 
 
 def sql_figure(name: str, chart: SqlChart, reader: Reader, look: Look, data: Keeper) -> Figure:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from interpreter.project import Project
 from interpreter.run.attempts import numbers
 from interpreter.run.record import Record
 from tests.stages.build import fit, project
@@ -18,6 +19,11 @@ from tests.stages.doing import codes, do, fork, kill, lines, result, same
 THREADS = int(os.environ.get("EXPT_KILL_THREADS", "1"))
 KILLS = int(os.environ.get("EXPT_KILLS", "3"))
 STAGE = fit("killed", epochs=24)
+
+
+def _past_a_checkpoint(home: Project) -> bool:
+    """Whether the second epoch is over: the checkpoint of the first was written before it."""
+    return Record.of(home, STAGE.key).events.exists() and len(lines(home, STAGE, "epoch")) > 1
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -38,6 +44,10 @@ def test_killed_and_resumed_is_bit_equal(tmp_path: Path, workers: int) -> None:
         while True:
             pid = fork(killed, STAGE)
             wait = moments.uniform(0, seconds * 0.7) if kills < KILLS else 60.0
+            # Every other moment counts from where there is a checkpoint to go on from, however slow the machine is just now.
+            patience = time.monotonic() + 60.0
+            while kills % 2 and not _past_a_checkpoint(killed) and time.monotonic() < patience:
+                time.sleep(0.001)
             deadline = time.monotonic() + wait
             while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0 and time.monotonic() < deadline:
                 time.sleep(0.001)

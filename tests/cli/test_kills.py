@@ -133,9 +133,11 @@ def test_a_page_killed_at_random_moments_ends_the_same(tmp_path, workers):
     for stage in plan.stages.values():
         assert status_of(killed, stage.key).state == "done"
         expected, found = result(whole, stage), result(killed, stage)
-        if Record.of(killed, stage.key).done()["attempt"] > 1:
-            found["files"] = expected["files"]  # a kill after DONE may leave what it supersedes
-        same(expected, found)
+        # A kill after DONE, of the first attempt or a later one, may leave checkpoints and predictions that it supersedes.
+        assert set(expected["files"]) <= set(found["files"])
+        left = [name for name in found["files"] if name not in expected["files"]]
+        assert all(name.startswith(("checkpoints/", "predictions/")) for name in left)
+        same(expected, {**found, "files": expected["files"]})
         attempts += len(lines(killed, stage, "attempt"))
     assert attempts > len(keys)
     print(f"workers={workers}: {kills} kills, {runs} runs, {attempts} attempts at {len(keys)} stages; all equal")

@@ -26,7 +26,8 @@ demo: $(READY)
 	@$(BIN)/expt run specs/2024-06-28.yaml --profile laptop
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not alone"
+	@$(BIN)/python -m pytest -m alone
 
 lint: $(READY)
 	@$(BIN)/ruff format --check .

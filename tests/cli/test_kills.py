@@ -24,6 +24,7 @@ from interpreter.run.status import status_of
 from interpreter.spec.library import Library
 from tests.stages.doing import lines, result, same
 
+pytestmark = pytest.mark.alone
 KILLS = int(os.environ.get("EXPT_KILLS", "4"))
 RUN = [sys.executable, "-m", "interpreter.cli.main", "run", "2026-01-01", "--quiet"]
 PAGE = f"""\

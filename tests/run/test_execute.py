@@ -26,6 +26,7 @@ from interpreter.run.record import Record
 from interpreter.run.status import pace_of, status_of
 from tests.stages.build import evaluate, fit, plan, project, start_from
 
+pytestmark = pytest.mark.alone
 LONG = 60  # epochs: some seconds
 
 

@@ -24,6 +24,7 @@ from interpreter.stages.memory import GROWTH_SHARE, LEAST, SETTLING, Watch, of_a
 from tests.stages.build import fit
 from tests.stages.doing import codes, do, lines, result, same
 
+pytestmark = pytest.mark.alone
 HELD: list[mmap.mmap] = []  # by the process that fetched the batches
 
 

@@ -16,6 +16,7 @@ from interpreter.run.record import Record
 from tests.stages.build import fit, project
 from tests.stages.doing import codes, do, fork, kill, lines, result, same
 
+pytestmark = pytest.mark.alone
 THREADS = int(os.environ.get("EXPT_KILL_THREADS", "1"))
 KILLS = int(os.environ.get("EXPT_KILLS", "3"))
 STAGE = fit("killed", epochs=24)

@@ -20,6 +20,7 @@ from interpreter.run.record import Record
 from tests.stages.build import DIGITS, fit, project, score
 from tests.stages.doing import do, fork, kill, lines, result, same
 
+pytestmark = pytest.mark.alone
 KILLS = int(os.environ.get("EXPT_KILLS", "2"))
 EPOCHS = 20
 CNN = {"type": "cnn2d", "channels": [4, 4, 6, 6], "pool": [1, 2, 1, 2], "batch_norm": True, "dropout": 0.2}

@@ -220,7 +220,11 @@ def test_an_archive_that_leads_out_of_its_folder_is_refused(tmp_path: Path, cont
     assert left(tmp_path) == ["data/.toy.part/toy.tar.gz"]
 
 
-@pytest.mark.parametrize("content", [archive(a=BLOB)[:-1000], b"<html>not found</html>", archive(a=b"1")[:30]])
+@pytest.mark.parametrize(
+    "content",
+    [archive(a=BLOB)[:-1000], b"<html>not found</html>", archive(a=b"1")[:30]],
+    ids=["its end is missing", "a page instead", "its beginning alone"],
+)
 def test_a_damaged_archive_is_said_and_fetched_anew(tmp_path: Path, content: bytes) -> None:
     with serving(toy_tar_gz=content) as served:
         with pytest.raises(DataMissing, match=r"toy\.tar\.gz is a damaged archive"):

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from typing import Any
 
 from interpreter.errors import StageFailed
 from interpreter.spec.components.schedules import AnyRateRule, Schedule
@@ -122,11 +123,7 @@ def phases_of(thaw: Thaw, groups: Named, parameters: Sequence[Parameter]) -> tup
                 groups=tuple(group for group in now if group not in before),
                 parameters=tuple(name for name in names if name in members),
                 new=tuple(name for name in names if name in new),
-                lr=thaw.lr if said.lr is None and index > 0 and new else said.lr,
-                lr_schedule=said.lr_schedule,
-                weight_decay=said.weight_decay,
-                own_best=thaw.best == "phase" or index == 0,
-                **({} if last else _ends(thaw, said, index)),
+                **_times_and_rates(thaw, said, index, last, bool(new)),
             )
         )
         before, ever = now, ever | members
@@ -209,7 +206,7 @@ def _chunks(items: list[tuple[str, tuple[str, ...]]], size: int) -> list[Named]:
 
 
 def _by_hand(said: list[str] | str | Phase, number: int, groups: Named) -> tuple[Phase, Named]:
-    phase = said if isinstance(said, Phase) else Phase.model_validate({"groups": said})
+    phase = _settings(said)
     if phase.groups == "all":
         return phase, groups
     matched: dict[str, str] = {}
@@ -228,6 +225,22 @@ def _by_hand(said: list[str] | str | Phase, number: int, groups: Named) -> tuple
     return phase, {group: groups[group] for group in groups if group in matched}
 
 
+def _settings(said: list[str] | str | Phase) -> Phase:
+    """A phase by hand as a mapping of settings, however it was written."""
+    return said if isinstance(said, Phase) else Phase.model_validate({"groups": said})
+
+
+def _times_and_rates(thaw: Thaw, said: Phase, index: int, last: bool, new: bool) -> dict[str, Any]:
+    """Fields of a `PhaseOf`: when it ends and what its rate is. `new`: it thaws something for the first time."""
+    return {
+        "lr": thaw.lr if said.lr is None and index > 0 and new else said.lr,
+        "lr_schedule": said.lr_schedule,
+        "weight_decay": said.weight_decay,
+        "own_best": thaw.best == "phase" or index == 0,
+        **({} if last else _ends(thaw, said, index)),
+    }
+
+
 def _ends(thaw: Thaw, said: Phase, index: int) -> dict[str, int | None]:
     """How the phase ends: what it says itself, or else what the thaw says for all."""
     until = None if thaw.until_epoch is None else thaw.until_epoch * (index + 1)
@@ -242,14 +255,11 @@ def written_lengths(thaw: Thaw) -> tuple[PhaseOf, ...]:
     """The phases of a thaw by hand without what they thaw, as far as ends and rates go: what is so for any model; else ()."""
     if not isinstance(thaw.by, Phases):
         return ()
-    said = [each if isinstance(each, Phase) else Phase(groups=each) for each in thaw.by.phases]
+    last = len(thaw.by.phases) - 1
     return tuple(
-        PhaseOf(
-            index, (), (), (), phase.lr, phase.lr_schedule, phase.weight_decay,
-            own_best=thaw.best == "phase" or index == 0, **({} if index == len(said) - 1 else _ends(thaw, phase, index)),
-        )
-        for index, phase in enumerate(said)
-    )  # fmt: skip
+        PhaseOf(index, (), (), (), **_times_and_rates(thaw, _settings(said), index, index == last, new=True))
+        for index, said in enumerate(thaw.by.phases)
+    )
 
 
 def ends_as_written(thaw: Thaw) -> None:
@@ -258,9 +268,8 @@ def ends_as_written(thaw: Thaw) -> None:
     Raises: ThawError.
     """
     if isinstance(thaw.by, Phases):
-        said = [each if isinstance(each, Phase) else Phase(groups=each) for each in thaw.by.phases]
-        for index, phase in enumerate(said):
-            _ends_well(thaw, phase, index, index == len(said) - 1)
+        for index, said in enumerate(thaw.by.phases):
+            _ends_well(thaw, _settings(said), index, index == len(thaw.by.phases) - 1)
     elif isinstance(thaw.by, Layers) and thaw.by.layers is not None:
         _ends_well(thaw, Phase(groups="all"), 0, last=False)  # there is a head, and there are layers below it
 

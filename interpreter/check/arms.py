@@ -57,8 +57,7 @@ class Arms:
             self.problems.add(Problem("missing-key", text, place, "arms", "a mapping of names", hint=hint))
             return {}
         found = {arm.name: arm for name in self.node.items for arm in self.named(name, self.node.keys[name])}
-        most = [arm.grown(arm.growth.max) if arm.growth else arm for arm in found.values()]
-        trials = sum(max(map(len, arm.seeds.values()), default=0) for arm in most)
+        trials = sum(max(map(len, arm.whole.seeds.values()), default=0) for arm in found.values())
         if trials > MAX_TRIALS:
             text, expected = f"this entry has {trials:,} trials", f"at most {MAX_TRIALS:,}"
             where = self.root.keys.get("seeds", self.place)
@@ -186,9 +185,9 @@ class Arms:
 
     def _seeds_elsewhere(self, arm: CheckedArm) -> None:
         """Tell each start, and each choice of examples by scores, that needs another arm at seeds which that one has not."""
-        most = arm.grown(arm.growth.max) if arm.growth else arm  # later there is no page at hand to tell it on
+        most = arm.whole.seeds  # of seeds that are added later, too: then there is no page at hand to tell it on
         for stage in arm.chain:
-            origin, seeds = stage.origin, most.seeds[stage.name]
+            origin, seeds = stage.origin, most[stage.name]
             needs = [(origin.entry, origin.arm, seeds, origin.place)] if origin.kind == "result" and origin.arm else []
             for scores in stage.scores:
                 if scores.seed is None or stage.written is None:
@@ -203,8 +202,7 @@ class Arms:
                     self._seeds_of(other, needed, stage.name, arm, where)
 
     def _seeds_of(self, other: CheckedArm, needed: tuple[int, ...], stage: str, arm: CheckedArm, place: Place) -> None:
-        whole = other.grown(other.growth.max) if other.growth else other  # one that it has not got yet is trained for this
-        for there in dict.fromkeys(whole.seeds.values()):
+        for there in dict.fromkeys(other.whole.seeds.values()):  # one that it has not got yet is trained for this
             lacking = sorted(set(needed) - set(there)) if len(there) > 1 else []
             if lacking:
                 got = str(lacking[0]) if len(lacking) == 1 else f"{lacking[0]} to {lacking[-1]}"

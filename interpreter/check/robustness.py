@@ -62,7 +62,7 @@ def fitted_line(
 
 def _models(arm: CheckedArm) -> int:
     """How many trials an arm has, those that claims may add included."""
-    seeds = arm.grown(arm.growth.max).seeds if arm.growth is not None else arm.seeds
+    seeds = arm.whole.seeds
     return math.prod(len(seeds[level]) for level in arm.levels) if arm.levels else max(map(len, seeds.values()), default=0)
 
 

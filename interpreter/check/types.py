@@ -152,6 +152,11 @@ class CheckedArm:
         return replace(self, seeds={stage: seeds if stage in self.growth.stages else own for stage, own in self.seeds.items()})
 
     @property
+    def whole(self) -> CheckedArm:
+        """The arm with all the seeds that may be added to it."""
+        return self if self.growth is None else self.grown(self.growth.max)
+
+    @property
     def point(self) -> str:
         """What stands in the brackets of its name, "" where it is no point."""
         return self.name[len(self.base) + 1 : -1] if self.base and self.name != self.base else ""

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     print_plan(session.plan, forecasts, shutil.get_terminal_size((_WIDE, 0)).columns)
     for entry in session.plan.entries:
         trials = sum(len(arm.trials) for arm in entry.arms)
-        most = max((arm.growth.max for arm in entry.arms if arm.growth is not None and arm.seeds < arm.growth.max), default=0)
+        most = max((arm.seeds + arm.room for arm in entry.arms if arm.room), default=0)
         more = f"; more seeds, up to {most}, while claims are not decided" if most else ""
         print(f"{entry.id}: {f'{len(entry.arms)} arms, {trials} trials{more}' if entry.arms else 'a note, nothing to run'}")
     for line in deep.table(uses, facts):

@@ -75,7 +75,7 @@ def _train(session: Session, todo: dict[str, Stage], args: argparse.Namespace) -
 def _wanted(session: Session) -> tuple[Wanted, ...]:
     """The seeds that claims are in need of; judging for it only where there may be more."""
     arms = (arm for entry in session.plan.entries for arm in entry.arms)
-    if not any(arm.growth is not None and arm.seeds < arm.growth.max for arm in arms):
+    if not any(arm.room for arm in arms):
         return ()
     found: tuple[Wanted, ...] = import_module("interpreter.cli.publish").more(session.project, session.whole, session.plan)
     return found

@@ -354,9 +354,9 @@ class Builder:
 
 def _levels_like(other: CheckedArm, seed: int) -> dict[str, int]:
     """The seeds of another arm's trial that goes with this one: the same seed, or its only one. It is there: that was checked."""
-    whole = other.grown(other.growth.max) if other.growth else other  # one that it has not got yet is trained for this
-    assert all(seed in seeds or len(seeds) == 1 for seeds in whole.seeds.values()), (other.name, seed)
-    return {name: seed if seed in seeds else seeds[0] for name, seeds in whole.seeds.items()}
+    known = other.whole.seeds  # one that it has not got yet is trained for this
+    assert all(seed in seeds or len(seeds) == 1 for seeds in known.values()), (other.name, seed)
+    return {name: seed if seed in seeds else seeds[0] for name, seeds in known.items()}
 
 
 def _input(source: Input) -> dict[str, str]:

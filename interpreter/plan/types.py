@@ -99,6 +99,11 @@ class ArmPlan:
             return len(self.trials)
         return len({trial.levels[self.growth.stages[0]] for trial in self.trials})
 
+    @property
+    def room(self) -> int:
+        """How many seeds may still be added to it."""
+        return 0 if self.growth is None else max(0, self.growth.max - self.seeds)
+
 
 @dataclass(frozen=True, slots=True)
 class EntryPlan:

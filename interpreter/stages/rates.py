@@ -6,10 +6,8 @@ thaws follows that from the phase's first step on, also when further phases have
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any
 
 from torch.optim import Optimizer
@@ -106,10 +104,9 @@ class Rates:
         if not times:
             return None
         rule, now = self._rules[phase], len(self.began) - 1
-        starts = [0, *accumulate(self._steps)]
-        epoch = bisect_right(starts, self.began[now]) - 1
-        end = starts[min(epoch + planned_epochs(self._schedule.epochs, self._phases[now], epoch), len(self._steps))]
-        steps = range(self.began[now], max(end, self.began[now] + 1))
+        epochs = rate.epochs_of(self._steps)
+        began = epochs.of(self.began[now])
+        steps = range(self.began[now], epochs.start(began + planned_epochs(self._schedule.epochs, self._phases[now], began)))
         looked = {*steps[:: max(1, len(steps) // _LOOKS)], steps[-1]} | ({rule.peaks_at} if rule.peaks_at in steps else set())
         seen = [rule(step) for step in sorted(looked)]
         factor = max(times) * (1.0 if self._plateau is None else self._plateau.factor)

@@ -32,6 +32,6 @@ def _asked(entry: EntryPlan, verdict: Verdict) -> list[tuple[str, int]]:
     if not verdict.open or not arms or len(arms) < len(named) or any(arm.growth is None for arm in arms):
         return []  # a side that stays as it is has no seed to pair a further one with
     next_ = min(arm.seeds for arm in arms) + 1
-    if any(arm.growth is not None and next_ > arm.growth.max for arm in arms):
+    if any(next_ > arm.seeds + arm.room for arm in arms):
         return []
     return [(arm.name, next_) for arm in arms if arm.seeds < next_]

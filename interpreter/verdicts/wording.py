@@ -56,9 +56,7 @@ def _room(case: Case) -> str:
     arms = [reading.arm for comparison in case.comparisons for reading in comparison.readings() if reading.arm.growth]
     if not arms:
         return ""
-    tight = min(arms, key=lambda arm: arm.growth.max - arm.seeds if arm.growth else 0)
-    assert tight.growth is not None
-    left = tight.growth.max - tight.seeds
+    left = min(arm.room for arm in arms)
     return f"; there may be {left} more seed{'s' * (left != 1)}" if left > 0 else "; the page allows no more seeds"
 
 

@@ -49,13 +49,14 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class _Epochs:
+class Epochs:
     """Where the epochs of a fit begin, in steps. Epochs beyond the last are as long as it."""
 
     starts: tuple[int, ...]  # and, last, the number of steps of the fit
 
     @property
     def total(self) -> int:
+        """Steps of the fit."""
         return self.starts[-1]
 
     def of(self, step: int) -> int:
@@ -68,11 +69,16 @@ class _Epochs:
         return self.starts[epoch] if epoch <= last else self.total + (epoch - last) * (self.total - self.starts[last - 1])
 
 
+def epochs_of(counts: Sequence[int]) -> Epochs:
+    """The epochs of a fit that have so many steps each."""
+    return Epochs((0, *accumulate(counts)))
+
+
 def rule(schedule: Schedule, steps: StepCounts) -> Rule:
     """The learning rate of a fit; `steps` in each epoch: one number for all, or one for each of the schedule's epochs."""
     curve, peak = schedule.lr_schedule, schedule.peak_lr()
     counts = _counts(steps, schedule.epochs)
-    epochs = _Epochs((0, *accumulate(counts)))
+    epochs = epochs_of(counts)
     total = epochs.total
     warm = warmup_steps(schedule, counts)
     rising = max(warm - 1, 0)
@@ -136,7 +142,7 @@ def phase_rule(schedule: Schedule, phase: PhaseOf, steps: StepCounts, began_step
             return stage
         return Rule(lambda step: peak * (stage.at(step) / stage.peak), peak, stage.peaks_at, stage.momentum)
     counts = _counts(steps, schedule.epochs)
-    began_epoch = _Epochs((0, *accumulate(counts))).of(began_step)
+    began_epoch = epochs_of(counts).of(began_step)
     own = of_phase(schedule, phase, began_epoch)
     at = rule(own, counts[began_epoch : began_epoch + own.epochs])
     return Rule(_later(at.at, began_step), at.peak, began_step + at.peaks_at, at.momentum and _later(at.momentum, began_step))
@@ -214,7 +220,7 @@ def _later(curve: Curve, by: int) -> Curve:
     return lambda step: curve(step - by)
 
 
-def _after_warmup(schedule: Schedule, epochs: _Epochs, warm: int) -> Curve:
+def _after_warmup(schedule: Schedule, epochs: Epochs, warm: int) -> Curve:
     """The rate from step `warm` on, of the rules that begin with a plain warm-up."""
     curve, peak, total = schedule.lr_schedule, schedule.peak_lr(), epochs.total
 
@@ -258,7 +264,7 @@ def _up_and_down(start: float, top: float, end: float, top_at: int, total: int, 
     return at
 
 
-def _cyclic(curve: Cyclic, peak: float, epochs: _Epochs) -> Curve:
+def _cyclic(curve: Cyclic, peak: float, epochs: Epochs) -> Curve:
     low, up, times = curve.low * peak, curve.up, curve.times
     cycle = up + (up if curve.down is None else curve.down)
 

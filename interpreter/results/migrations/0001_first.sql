@@ -223,7 +223,7 @@ COMMENT ON COLUMN phase_starts.groups IS 'What it thawed: names of groups, layer
 COMMENT ON COLUMN phase_starts.trainable IS 'What is trained in it.';
 COMMENT ON COLUMN phase_starts.tensors IS 'Tensors of parameters that are trained in it; NULL where the run did not say.';
 COMMENT ON COLUMN phase_starts.parameters IS 'Parameters that are trained in it; NULL where the run did not say.';
-COMMENT ON COLUMN phase_starts.rate IS 'Peak learning rate of what it thawed for the first time; NULL where that is nothing.';
+COMMENT ON COLUMN phase_starts.rate IS 'Highest learning rate that was planned, while it lasts, for what it thawed for the first time; NULL where that is nothing.';
 COMMENT ON COLUMN phase_starts.restored IS 'Epoch, from 1, whose weights it went back to, by restore_best; NULL where it went on.';
 COMMENT ON COLUMN phase_starts.why IS 'Why it began: start, or what ended the one before it: max_epochs, until_epoch, patience.';
 

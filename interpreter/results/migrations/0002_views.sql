@@ -184,7 +184,7 @@ COMMENT ON COLUMN phases.groups IS 'What it thawed: names of groups, layers or t
 COMMENT ON COLUMN phases.trainable IS 'What is trained in it.';
 COMMENT ON COLUMN phases.tensors IS 'Tensors of parameters that are trained in it; NULL where the run did not say.';
 COMMENT ON COLUMN phases.parameters IS 'Parameters that are trained in it; NULL where the run did not say.';
-COMMENT ON COLUMN phases.rate IS 'Peak learning rate of what it thawed for the first time; NULL where that is nothing.';
+COMMENT ON COLUMN phases.rate IS 'Highest learning rate that was planned, while it lasts, for what it thawed for the first time; NULL where that is nothing.';
 COMMENT ON COLUMN phases.restored IS 'Epoch whose weights it began with, where restore_best went back; NULL where it went on.';
 COMMENT ON COLUMN phases.ended_by IS 'max_epochs, until_epoch or patience; of the last one what ended the fit: planned epochs, early stopping. NULL while it goes on.';
 COMMENT ON COLUMN phases.monitor IS 'The metric that is watched: that of the thaw, else the one that chooses the best checkpoint.';

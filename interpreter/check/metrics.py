@@ -23,7 +23,7 @@ def metric_of(arm: CheckedArm, text: str) -> Lack | None:
         return Lack(f"a metric is written split/name, such as val/loss; got `{text}`")
     dot = bool(stage_name)
     by_name = {stage.name: stage for stage in arm.chain}
-    evaluations = [s.name for s in arm.chain if s.kind in _READ_AS_SPLIT and s.name != arm.main_stage]
+    evaluations = _evaluations(arm)
     if not dot and split in evaluations:
         return _evaluated(arm, by_name[split], metric)
     if not dot:
@@ -43,13 +43,18 @@ def metric_of(arm: CheckedArm, text: str) -> Lack | None:
 def epochs_of(arm: CheckedArm, text: str) -> int | None:
     """How many epochs the curve of the metric called `text` has at most; None where that is not plain from the page."""
     stage_name, split, _ = metric_ref(text)
-    by_name = {stage.name: stage for stage in arm.chain}
-    stage = by_name.get(stage_name or (split if split in by_name else arm.main_stage))
+    called = stage_name or (split if split in _evaluations(arm) else arm.main_stage)
+    stage = next((stage for stage in arm.chain if stage.name == called), None)
     if stage is None:
         return None
     if stage.kind in _READ_AS_SPLIT:
         return 1
     return stage.schedule.epochs if stage.kind == "fit" and stage.schedule is not None else None
+
+
+def _evaluations(arm: CheckedArm) -> list[str]:
+    """Stages that a split without a stage is looked for among, before it is one of the last fit or probe."""
+    return [stage.name for stage in arm.chain if stage.kind in _READ_AS_SPLIT and stage.name != arm.main_stage]
 
 
 def measure_of(arm: CheckedArm, measure: Measure) -> Lack | None:
